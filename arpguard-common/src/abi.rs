@@ -1,0 +1,395 @@
+//! The layout of what user space and the programs share through BPF maps.
+//!
+//! Addresses are bytes in wire order, numbers are the host's. Nothing has padding, and user space
+//! reads and writes bytes, so no layout is ever assumed of memory that somebody else wrote.
+
+use core::net::Ipv4Addr;
+
+use crate::{
+    verdict::{Mode, Policy, Reason},
+    wire::Mac,
+};
+
+/// Changes whenever the layout of a map does: state in the kernel with another number is another
+/// version's.
+pub const VERSION: u32 = 1;
+
+/// How many single addresses there is room for, on every device and on single ones together.
+pub const MAX_ADDRESSES: u32 = 1 << 20;
+/// How many prefixes there is room for.
+pub const MAX_PREFIXES: u32 = 1 << 16;
+/// How many devices there is room for.
+pub const MAX_DEVICES: u32 = 1 << 14;
+/// How many addresses and subnets of the devices themselves there is room for.
+pub const MAX_LOCAL: u32 = 1 << 18;
+
+/// Names of the maps: in the object, and of their pins.
+pub mod map {
+    /// `Array` of one [`super::Shape`]. User space writes it.
+    pub const SHAPE: &str = "SHAPE";
+    /// `HashMap` from [`super::Key`] to [`super::Rule`]. User space writes it.
+    pub const ADDRESSES: &str = "ADDRESSES";
+    /// `LpmTrie` from [`super::Key`] to [`super::Rule`]. User space writes it.
+    pub const PREFIXES: &str = "PREFIXES";
+    /// `LpmTrie` from [`super::Key`] to [`super::Local`]. User space writes it.
+    pub const LOCAL: &str = "LOCAL";
+    /// `HashMap` from interface index to [`super::Device`]. User space writes it.
+    pub const DEVICES: &str = "DEVICES";
+    /// `PerCpuHashMap` from interface index to [`super::Counters`]. User space makes the rows when
+    /// it attaches a device, the programs count in them.
+    pub const COUNTERS: &str = "COUNTERS";
+}
+
+/// Names of the programs: in the object, and of their pins. At most 15 bytes, as the kernel shows.
+pub mod program {
+    /// XDP, for devices whose packets may be in several buffers (Linux 5.18).
+    pub const XDP_FRAGS: &str = "arpguard_xdp_mb";
+    /// XDP.
+    pub const XDP: &str = "arpguard_xdp";
+    /// The TC ingress hook, where XDP cannot be had.
+    pub const TC_INGRESS: &str = "arpguard_in";
+    /// The TC egress hook.
+    pub const TC_EGRESS: &str = "arpguard_out";
+}
+
+/// An address as one device sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(C)]
+pub struct Key {
+    /// Interface index, or [`crate::policy::EVERY_DEVICE`]; big endian, since a trie compares from
+    /// the first bit on.
+    pub device: [u8; 4],
+    /// IPv4 address, in wire order.
+    pub address: [u8; 4],
+}
+
+impl Key {
+    /// Length in bits of the part of a trie's key that must always match: the device.
+    pub const DEVICE_BITS: u32 = 32;
+    /// Length in bits of a whole key.
+    pub const BITS: u32 = 64;
+
+    /// The key of an address on a device.
+    #[inline(always)]
+    pub const fn new(device: u32, address: Ipv4Addr) -> Self {
+        Self {
+            device: device.to_be_bytes(),
+            address: address.octets(),
+        }
+    }
+
+    /// As the maps hold it.
+    pub const fn to_bytes(self) -> [u8; 8] {
+        let ([a, b, c, d], [e, f, g, h]) = (self.device, self.address);
+        [a, b, c, d, e, f, g, h]
+    }
+
+    /// From what a map holds.
+    pub const fn from_bytes([a, b, c, d, e, f, g, h]: [u8; 8]) -> Self {
+        Self {
+            device: [a, b, c, d],
+            address: [e, f, g, h],
+        }
+    }
+}
+
+/// What policy says of an address or a prefix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(C)]
+pub struct Rule {
+    policy: u8,
+    flags: u8,
+    /// Length in bits of the prefix that the rule is about; 32 for a single address.
+    pub prefix_len: u8,
+    reserved: u8,
+    rip: [u8; 4],
+}
+
+impl Rule {
+    const AUDIT: u8 = 1;
+    const SHIELD: u8 = 2;
+
+    /// A rule that hides. `rip`: the sender to use instead, `None` for the device's own choice.
+    pub const fn hide(prefix_len: u8, rip: Option<Ipv4Addr>, mode: Mode, shield: bool) -> Self {
+        let audit = match mode {
+            Mode::Audit => Self::AUDIT,
+            Mode::Enforce => 0,
+        };
+        let flags = audit | if shield { Self::SHIELD } else { 0 };
+        let rip = match rip {
+            Some(rip) => rip.octets(),
+            None => [0; 4],
+        };
+        Self {
+            policy: Policy::Hide as u8,
+            flags,
+            prefix_len,
+            reserved: 0,
+            rip,
+        }
+    }
+
+    /// Which policy this is a rule of.
+    #[inline(always)]
+    pub const fn policy(&self) -> Policy {
+        Policy::Hide
+    }
+
+    /// Whether verdicts are carried out.
+    #[inline(always)]
+    pub const fn mode(&self) -> Mode {
+        if self.flags & Self::AUDIT != 0 {
+            Mode::Audit
+        } else {
+            Mode::Enforce
+        }
+    }
+
+    /// Whether other stations' claims of the address are kept from this host.
+    #[inline(always)]
+    pub const fn shields(&self) -> bool {
+        self.flags & Self::SHIELD != 0
+    }
+
+    /// The sender to use in place of the address; `None` for the device's own choice.
+    #[inline(always)]
+    pub const fn rip(&self) -> Option<Ipv4Addr> {
+        let [a, b, c, d] = self.rip;
+        let rip = Ipv4Addr::new(a, b, c, d);
+        if rip.is_unspecified() {
+            None
+        } else {
+            Some(rip)
+        }
+    }
+
+    /// As the maps hold it.
+    pub const fn to_bytes(self) -> [u8; 8] {
+        let [a, b, c, d] = self.rip;
+        [
+            self.policy,
+            self.flags,
+            self.prefix_len,
+            self.reserved,
+            a,
+            b,
+            c,
+            d,
+        ]
+    }
+
+    /// From what a map holds.
+    pub const fn from_bytes([policy, flags, prefix_len, reserved, a, b, c, d]: [u8; 8]) -> Self {
+        Self {
+            policy,
+            flags,
+            prefix_len,
+            reserved,
+            rip: [a, b, c, d],
+        }
+    }
+}
+
+/// How many rules there are in each table, so that a program skips the empty ones. May be too
+/// large while user space writes, never too small.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Shape {
+    /// Single addresses, on every device.
+    pub exact: u32,
+    /// Single addresses, on one device.
+    pub exact_on_device: u32,
+    /// Prefixes, on every device.
+    pub prefixes: u32,
+    /// Prefixes, on one device.
+    pub prefixes_on_device: u32,
+}
+
+impl Shape {
+    /// As the map holds it.
+    pub const fn to_words(self) -> [u32; 4] {
+        [
+            self.exact,
+            self.exact_on_device,
+            self.prefixes,
+            self.prefixes_on_device,
+        ]
+    }
+
+    /// From what the map holds.
+    pub const fn from_words(
+        [exact, exact_on_device, prefixes, prefixes_on_device]: [u32; 4],
+    ) -> Self {
+        Self {
+            exact,
+            exact_on_device,
+            prefixes,
+            prefixes_on_device,
+        }
+    }
+}
+
+/// What a device has for an address or a subnet of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(C)]
+pub struct Local {
+    primary: [u8; 4],
+    own: u8,
+    reserved: [u8; 3],
+}
+
+impl Local {
+    /// For a subnet of the device, or for everything else (a prefix of no length): `primary` is
+    /// the address that it uses as sender there.
+    pub const fn subnet(primary: Ipv4Addr) -> Self {
+        Self {
+            primary: primary.octets(),
+            own: 0,
+            reserved: [0; 3],
+        }
+    }
+
+    /// For an address of the device; `primary` is the first in its subnet.
+    pub const fn own(primary: Ipv4Addr) -> Self {
+        Self {
+            primary: primary.octets(),
+            own: 1,
+            reserved: [0; 3],
+        }
+    }
+
+    /// Whether the entry is for an address that the device has.
+    #[inline(always)]
+    pub const fn is_own(&self) -> bool {
+        self.own != 0
+    }
+
+    /// The address that the device uses as sender.
+    #[inline(always)]
+    pub const fn primary(&self) -> Ipv4Addr {
+        let [a, b, c, d] = self.primary;
+        Ipv4Addr::new(a, b, c, d)
+    }
+
+    /// As the map holds it.
+    pub const fn to_bytes(self) -> [u8; 8] {
+        let [a, b, c, d] = self.primary;
+        let [x, y, z] = self.reserved;
+        [a, b, c, d, self.own, x, y, z]
+    }
+
+    /// From what the map holds.
+    pub const fn from_bytes([a, b, c, d, own, x, y, z]: [u8; 8]) -> Self {
+        Self {
+            primary: [a, b, c, d],
+            own,
+            reserved: [x, y, z],
+        }
+    }
+}
+
+/// What is known of a guarded device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Device {
+    /// Its hardware address.
+    pub mac: Mac,
+    reserved: [u8; 2],
+}
+
+impl Device {
+    /// A device with this hardware address.
+    pub const fn new(mac: Mac) -> Self {
+        Self {
+            mac,
+            reserved: [0; 2],
+        }
+    }
+
+    /// As the map holds it.
+    pub const fn to_bytes(self) -> [u8; 8] {
+        let ([a, b, c, d, e, f], [x, y]) = (self.mac.0, self.reserved);
+        [a, b, c, d, e, f, x, y]
+    }
+
+    /// From what the map holds.
+    pub const fn from_bytes([a, b, c, d, e, f, x, y]: [u8; 8]) -> Self {
+        Self {
+            mac: Mac([a, b, c, d, e, f]),
+            reserved: [x, y],
+        }
+    }
+}
+
+const MODES: usize = 2;
+/// One row for frames that no policy decided, then one for each policy and mode.
+const ROWS: usize = 1 + Policy::COUNT * MODES;
+
+/// How many frames were judged on one device by one CPU, by policy, mode and reason:
+/// see [`counter`].
+pub type Counters = [u64; ROWS * Reason::COUNT];
+
+/// Where in [`Counters`] the frames of one kind of verdict are counted.
+#[inline(always)]
+pub const fn counter(decided_by: Option<(Policy, Mode)>, reason: Reason) -> usize {
+    let row = match decided_by {
+        None => 0,
+        Some((policy, mode)) => 1 + policy as usize * MODES + mode as usize,
+    };
+    row * Reason::COUNT + reason as usize
+}
+
+const _: () = {
+    assert!(size_of::<Key>() == 8);
+    assert!(size_of::<Rule>() == 8);
+    assert!(size_of::<Shape>() == 16);
+    assert!(size_of::<Local>() == 8);
+    assert!(size_of::<Device>() == 8);
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    extern crate std;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn bytes_and_back() {
+        let key = Key::new(0x0102_0304, Ipv4Addr::new(10, 0, 0, 1));
+        assert_eq!(key.to_bytes(), [1, 2, 3, 4, 10, 0, 0, 1]);
+        assert_eq!(Key::from_bytes(key.to_bytes()), key);
+        let rule = Rule::hide(24, Some(Ipv4Addr::new(10, 0, 0, 9)), Mode::Audit, true);
+        assert_eq!(rule.to_bytes(), [0, 3, 24, 0, 10, 0, 0, 9]);
+        assert_eq!(Rule::from_bytes(rule.to_bytes()), rule);
+        let local = Local::own(Ipv4Addr::new(10, 0, 0, 9));
+        assert_eq!(local.to_bytes(), [10, 0, 0, 9, 1, 0, 0, 0]);
+        assert_eq!(Local::from_bytes(local.to_bytes()), local);
+        let device = Device::new(Mac([2, 0, 0, 0, 0, 7]));
+        assert_eq!(device.to_bytes(), [2, 0, 0, 0, 0, 7, 0, 0]);
+        assert_eq!(Device::from_bytes(device.to_bytes()), device);
+        let shape = Shape {
+            exact: 1,
+            exact_on_device: 2,
+            prefixes: 3,
+            prefixes_on_device: 4,
+        };
+        assert_eq!(Shape::from_words(shape.to_words()), shape);
+    }
+
+    #[test]
+    fn every_verdict_has_a_counter_of_its_own() {
+        let mut seen = BTreeSet::new();
+        let deciders = [
+            None,
+            Some((Policy::Hide, Mode::Enforce)),
+            Some((Policy::Hide, Mode::Audit)),
+        ];
+        for decided_by in deciders {
+            for reason in Reason::ALL {
+                assert!(seen.insert(counter(decided_by, *reason)));
+            }
+        }
+        assert_eq!(seen.last(), Some(&(size_of::<Counters>() / 8 - 1)));
+        assert_eq!(seen.len(), size_of::<Counters>() / 8);
+    }
+}

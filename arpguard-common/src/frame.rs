@@ -1,0 +1,145 @@
+//! Ethernet frames: where in one the ARP packet begins.
+
+use network_types::eth::EthHdr;
+
+/// EtherType of ARP (RFC 826), in host byte order.
+pub const ETHERTYPE_ARP: u16 = 0x0806;
+/// EtherType of an IEEE 802.1Q tag, in host byte order.
+pub const ETHERTYPE_8021Q: u16 = 0x8100;
+/// EtherType of an IEEE 802.1ad tag, in host byte order.
+pub const ETHERTYPE_8021AD: u16 = 0x88a8;
+
+/// How many tags in the bytes of a frame are looked behind.
+///
+/// The kernel strips any number of priority tags (`skb_vlan_untag` in `net/core/dev.c`). A program
+/// must stop somewhere: what the kernel answers to a deeper frame is caught when it is sent.
+pub const MAX_TAGS: usize = 4;
+/// Length in bytes of one tag: its EtherType and its TCI.
+pub const TAG_LEN: usize = 4;
+/// Where in a frame the first EtherType is.
+const ETHERTYPE_AT: usize = EthHdr::LEN - size_of::<u16>();
+/// The bits of a TCI that are the VLAN identifier.
+const VID_MASK: u16 = 0x0fff;
+
+/// One Ethernet frame, wherever its bytes are: a slice on the host, a context in the kernel.
+pub trait Frame {
+    /// The `N` bytes from offset `at`, or `None` where the frame ends before.
+    fn read<const N: usize>(&self, at: usize) -> Option<[u8; N]>;
+
+    /// The TCI (host byte order) of a tag that the kernel or the NIC took out of the bytes.
+    fn offloaded_tag(&self) -> Option<u16>;
+}
+
+impl Frame for [u8] {
+    #[inline(always)]
+    fn read<const N: usize>(&self, at: usize) -> Option<[u8; N]> {
+        self.get(at..)?.first_chunk().copied()
+    }
+
+    fn offloaded_tag(&self) -> Option<u16> {
+        None
+    }
+}
+
+/// Where a frame's ARP packet is, and whose it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Offset in bytes of the ARP packet.
+    pub at: usize,
+    /// How many tags stand before it in the bytes.
+    pub tags: usize,
+    /// Whether a tag names a VLAN (its VID is not 0). Such a frame belongs to that VLAN's device;
+    /// any other tag is a priority tag, which the kernel strips.
+    pub vlan: bool,
+}
+
+/// Finds the ARP packet in `frame`, behind at most [`MAX_TAGS`] tags in its bytes.
+///
+/// `None`: the frame carries something else. An untagged frame pays for one EtherType.
+#[inline(always)]
+pub fn find_arp<F: Frame + ?Sized>(frame: &F) -> Option<Place> {
+    let mut vid = frame.offloaded_tag().unwrap_or(0) & VID_MASK;
+    let mut at = ETHERTYPE_AT;
+    for tags in 0..=MAX_TAGS {
+        let ethertype = u16::from_be_bytes(frame.read(at)?);
+        at += size_of::<u16>();
+        if ethertype == ETHERTYPE_ARP {
+            return Some(Place {
+                at,
+                tags,
+                vlan: vid != 0,
+            });
+        }
+        if ethertype != ETHERTYPE_8021Q && ethertype != ETHERTYPE_8021AD {
+            return None;
+        }
+        vid |= u16::from_be_bytes(frame.read(at)?) & VID_MASK;
+        at += size_of::<u16>();
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    extern crate std;
+    use std::{vec, vec::Vec};
+
+    fn frame(tags: &[(u16, u16)], ethertype: u16) -> Vec<u8> {
+        let mut bytes = vec![0xff; 12];
+        for (kind, tci) in tags {
+            bytes.extend(kind.to_be_bytes());
+            bytes.extend(tci.to_be_bytes());
+        }
+        bytes.extend(ethertype.to_be_bytes());
+        bytes
+    }
+
+    #[test]
+    fn finds_arp_behind_up_to_four_tags() {
+        for tags in 0..=MAX_TAGS {
+            let bytes = frame(&vec![(ETHERTYPE_8021AD, 0xe000); tags], ETHERTYPE_ARP);
+            let place = Place {
+                at: 14 + 4 * tags,
+                tags,
+                vlan: false,
+            };
+            assert_eq!(find_arp(bytes.as_slice()), Some(place));
+        }
+        let deeper = frame(&[(ETHERTYPE_8021Q, 0); MAX_TAGS + 1], ETHERTYPE_ARP);
+        assert_eq!(find_arp(deeper.as_slice()), None);
+    }
+
+    #[test]
+    fn one_vid_makes_a_frame_a_vlans() {
+        for tags in [
+            [(ETHERTYPE_8021Q, 0), (ETHERTYPE_8021Q, 10)],
+            [(ETHERTYPE_8021AD, 10), (ETHERTYPE_8021Q, 0)],
+        ] {
+            let place = find_arp(frame(&tags, ETHERTYPE_ARP).as_slice());
+            assert_eq!(
+                place,
+                Some(Place {
+                    at: 22,
+                    tags: 2,
+                    vlan: true
+                })
+            );
+        }
+    }
+
+    #[test]
+    fn everything_else_is_not_arp() {
+        for other in [0x0800, 0x86dd, 0x8035, 0x0806_u16.swap_bytes(), 46] {
+            assert_eq!(find_arp(frame(&[], other).as_slice()), None);
+            assert_eq!(
+                find_arp(frame(&[(ETHERTYPE_8021Q, 0)], other).as_slice()),
+                None
+            );
+        }
+        let cut = frame(&[(ETHERTYPE_8021Q, 0)], ETHERTYPE_ARP);
+        for length in 0..cut.len() {
+            assert_eq!(find_arp(&cut[..length]), None);
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Policy: the rule that holds for an address on a device.
+
+use core::net::Ipv4Addr;
+
+use crate::{
+    abi::{Rule, Shape},
+    wire::Mac,
+};
+
+/// The tables that hold policy and what is known of the devices: BPF maps in the kernel, anything
+/// on the host.
+///
+/// `device` is an interface index, or [`EVERY_DEVICE`] for the rules that hold on every device.
+pub trait Tables {
+    /// Which tables have entries at all.
+    fn shape(&self) -> Shape;
+    /// The rule for exactly this address.
+    fn exact(&self, device: u32, address: Ipv4Addr) -> Option<Rule>;
+    /// The rule for the longest prefix that holds this address.
+    fn prefix(&self, device: u32, address: Ipv4Addr) -> Option<Rule>;
+    /// The device's own address for a target (see [`crate::abi::Local`]).
+    fn local(&self, device: u32, target: Ipv4Addr) -> Option<crate::abi::Local>;
+    /// The device's hardware address.
+    fn mac(&self, device: u32) -> Option<Mac>;
+}
+
+/// In place of an interface index: rules for every device.
+pub const EVERY_DEVICE: u32 = 0;
+
+/// What one device sees of the tables.
+pub struct View<'a, T> {
+    tables: &'a T,
+    device: u32,
+}
+
+impl<'a, T: Tables> View<'a, T> {
+    /// The view of the device with this interface index. From [`EVERY_DEVICE`], only the rules for
+    /// every device are seen, and no device has addresses: so it is for a frame that belongs to a
+    /// VLAN, on the VLAN's parent.
+    #[inline(always)]
+    pub const fn new(tables: &'a T, device: u32) -> Self {
+        Self { tables, device }
+    }
+
+    /// The rule for `address`: of the longest match, on this device before every device.
+    #[inline(always)]
+    pub fn rule(&self, address: Ipv4Addr) -> Option<Rule> {
+        let Self { tables, device } = *self;
+        let shape = tables.shape();
+        let own = device != EVERY_DEVICE;
+        if own
+            && shape.exact_on_device != 0
+            && let Some(rule) = tables.exact(device, address)
+        {
+            return Some(rule);
+        }
+        if shape.exact != 0
+            && let Some(rule) = tables.exact(EVERY_DEVICE, address)
+        {
+            return Some(rule);
+        }
+        let here = if own && shape.prefixes_on_device != 0 {
+            tables.prefix(device, address)
+        } else {
+            None
+        };
+        let everywhere = if shape.prefixes != 0 {
+            tables.prefix(EVERY_DEVICE, address)
+        } else {
+            None
+        };
+        match (here, everywhere) {
+            (Some(here), Some(all)) if here.prefix_len < all.prefix_len => Some(all),
+            (Some(here), _) => Some(here),
+            (None, all) => all,
+        }
+    }
+
+    /// Whether the device itself has this address.
+    #[inline(always)]
+    pub fn owns(&self, address: Ipv4Addr) -> bool {
+        self.device != EVERY_DEVICE
+            && self
+                .tables
+                .local(self.device, address)
+                .is_some_and(|local| local.is_own())
+    }
+
+    /// The device's hardware address.
+    #[inline(always)]
+    pub fn mac(&self) -> Option<Mac> {
+        self.tables.mac(self.device)
+    }
+
+    /// The address that takes a hidden one's place as the sender of a request for `target`.
+    ///
+    /// The RIP of the rule, where the device has it; else the device's own address for the target,
+    /// as `arp_announce=2` chooses it: another device's RIP would be announced with a hardware
+    /// address that is not its own. A device without addresses takes the RIP as it is. Never an
+    /// address that is hidden itself.
+    #[inline(always)]
+    pub fn sender(&self, rule: Rule, target: Ipv4Addr) -> Option<Ipv4Addr> {
+        let rip = match rule.rip() {
+            Some(rip) if self.owns(rip) => rip,
+            chosen => self.primary(target).or(chosen)?,
+        };
+        if self.rule(rip).is_some() {
+            None
+        } else {
+            Some(rip)
+        }
+    }
+
+    #[inline(always)]
+    fn primary(&self, target: Ipv4Addr) -> Option<Ipv4Addr> {
+        if self.device == EVERY_DEVICE {
+            return None;
+        }
+        Some(self.tables.local(self.device, target)?.primary())
+    }
+}

@@ -1,0 +1,163 @@
+//! What is done with a frame, and why.
+
+use core::net::Ipv4Addr;
+
+use crate::wire::Mac;
+
+macro_rules! words {
+    ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])+ $variant:ident = $word:literal,)+ }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[repr(u8)]
+        pub enum $name { $($(#[$doc])+ $variant,)+ }
+
+        impl $name {
+            /// All of them, in the order of their numbers.
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+            /// How many there are.
+            pub const COUNT: usize = Self::ALL.len();
+
+            /// The one word for it in counters, events, logs and metrics.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $word,)+ }
+            }
+        }
+    };
+}
+
+words! {
+    /// Why a verdict is what it is. Each reason belongs to one verdict.
+    Reason {
+        /// ARP that no policy is about: passed.
+        Permitted = "permitted",
+        /// ARP that cannot be parsed: passed.
+        Unparsed = "unparsed",
+        /// Received: a request for a hidden address: dropped.
+        HiddenRequest = "hidden_request",
+        /// Received: a probe for a hidden address, which the kernel would defend: dropped.
+        HiddenProbe = "hidden_probe",
+        /// Received: somebody's claim of a shielded address: dropped.
+        ShieldedClaim = "shielded_claim",
+        /// Received: a request for an address of the device from a hidden one, which the kernel
+        /// would discard as a martian: answered.
+        MartianRequest = "martian_request",
+        /// Sent: a request from a hidden address: sent from the RIP instead.
+        LeakingRequest = "leaking_request",
+        /// Sent: a request from a hidden address, with no RIP to take its place: dropped.
+        NoRip = "no_rip",
+        /// Sent: an announcement of a hidden address: dropped.
+        LeakingAnnouncement = "leaking_announcement",
+        /// Sent: a reply from a hidden address: dropped.
+        LeakingReply = "leaking_reply",
+        /// Sent: a probe for a hidden address: dropped.
+        LeakingProbe = "leaking_probe",
+    }
+}
+
+impl Reason {
+    /// What happens to a frame for this reason, when its policy is not merely audited.
+    pub const fn outcome(self) -> &'static str {
+        match self {
+            Self::Permitted | Self::Unparsed => "passed",
+            Self::MartianRequest => "answered",
+            Self::LeakingRequest => "rewritten",
+            Self::HiddenRequest
+            | Self::HiddenProbe
+            | Self::ShieldedClaim
+            | Self::NoRip
+            | Self::LeakingAnnouncement
+            | Self::LeakingReply
+            | Self::LeakingProbe => "dropped",
+        }
+    }
+}
+
+words! {
+    /// A kind of policy.
+    Policy {
+        /// The LAN never learns from this host that it has the address.
+        Hide = "hide",
+    }
+}
+
+/// What is done with a received frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Receive {
+    /// The kernel gets it.
+    Pass,
+    /// Nobody gets it.
+    Drop,
+    /// It is answered at once, in the name of its target, by the device's hardware address.
+    Answer(Mac),
+}
+
+/// What is done with a frame that is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Send {
+    /// It goes out.
+    Pass,
+    /// It does not.
+    Drop,
+    /// It goes out with this address as its sender (SPA).
+    Rewrite(Ipv4Addr),
+}
+
+/// A decision about one frame. Whoever holds one must count it and act on it.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verdict<A> {
+    /// What the policy wants done, audited or not. [`Verdict::act`] is what to do.
+    pub action: A,
+    /// Why.
+    pub reason: Reason,
+    /// The policy that decided, and how it is applied; `None` where there was none.
+    pub decided_by: Option<(Policy, Mode)>,
+}
+
+/// How a policy is applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Mode {
+    /// Verdicts are carried out.
+    Enforce,
+    /// Verdicts are counted and reported, and the frame goes on.
+    Audit,
+}
+
+/// An action that can be withheld.
+pub trait Action: Copy {
+    /// Leaving the frame alone.
+    const PASS: Self;
+}
+
+impl Action for Receive {
+    const PASS: Self = Self::Pass;
+}
+
+impl Action for Send {
+    const PASS: Self = Self::Pass;
+}
+
+impl<A: Action> Verdict<A> {
+    /// ARP that cannot be parsed.
+    pub const UNPARSED: Self = Self {
+        action: A::PASS,
+        reason: Reason::Unparsed,
+        decided_by: None,
+    };
+    /// ARP that no policy is about.
+    pub const PERMITTED: Self = Self {
+        action: A::PASS,
+        reason: Reason::Permitted,
+        decided_by: None,
+    };
+
+    /// What to do with the frame: under audit, nothing.
+    #[inline(always)]
+    pub fn act(self) -> A {
+        match self.decided_by {
+            Some((_, Mode::Audit)) => A::PASS,
+            Some((_, Mode::Enforce)) | None => self.action,
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! The counters. User space makes a device's row before it attaches a program there.
+
+use arpguard_common::{
+    abi::{Counters, MAX_DEVICES, counter},
+    verdict::Verdict,
+};
+use aya_ebpf::{bindings::BPF_F_NO_PREALLOC, macros::map, maps::PerCpuHashMap};
+
+#[map]
+static COUNTERS: PerCpuHashMap<u32, Counters> =
+    PerCpuHashMap::with_max_entries(MAX_DEVICES, BPF_F_NO_PREALLOC);
+
+/// Counts one verdict on `device`.
+#[inline(always)]
+pub(crate) fn count<A>(device: u32, verdict: &Verdict<A>) {
+    let Some(row) = COUNTERS.get_ptr_mut(device) else {
+        return;
+    };
+    // SAFETY: the row is this CPU's own, and a program is not interrupted by itself on one CPU.
+    let row = unsafe { &mut *row };
+    if let Some(cell) = row.get_mut(counter(verdict.decided_by, verdict.reason)) {
+        *cell = cell.wrapping_add(1);
+    }
+}

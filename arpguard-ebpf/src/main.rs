@@ -1,0 +1,50 @@
+//! arpguard's programs: adapters between the kernel's hooks and the judge in `arpguard-common`.
+//!
+//! A packet reads in one direction: entry point, [`xdp`] or [`tc`], the judge over [`tables`],
+//! [`count`], action. Nothing here logs, allocates or loops without a bound.
+#![no_std]
+#![no_main]
+
+mod count;
+mod tables;
+mod tc;
+mod xdp;
+
+use aya_ebpf::{
+    macros::{classifier, xdp},
+    programs::{TcContext, XdpContext},
+};
+
+/// Received frames, on a driver that may spread one over several buffers.
+#[xdp(frags)]
+pub fn arpguard_xdp_mb(ctx: XdpContext) -> u32 {
+    xdp::receive(&ctx)
+}
+
+/// Received frames, each in one buffer: for kernels before 5.18.
+#[xdp]
+pub fn arpguard_xdp(ctx: XdpContext) -> u32 {
+    xdp::receive(&ctx)
+}
+
+/// Received frames, where XDP cannot be had.
+#[classifier]
+pub fn arpguard_in(ctx: TcContext) -> i32 {
+    tc::receive(&ctx)
+}
+
+/// Frames that are sent.
+#[classifier]
+pub fn arpguard_out(ctx: TcContext) -> i32 {
+    tc::send(&ctx)
+}
+
+// The judge has no path that panics; the compiler leaves this out.
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    loop {}
+}
+
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 4] = *b"GPL\0";

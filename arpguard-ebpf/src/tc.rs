@@ -1,0 +1,109 @@
+//! The TC hooks: every frame that is sent, and received ones where XDP cannot be had.
+
+use arpguard_common::{
+    frame::{self, Frame, MAX_TAGS, Place},
+    judge,
+    verdict::{Receive, Send},
+    wire::{Arp, Mac, SPA_AT},
+};
+use aya_ebpf::{
+    bindings::{TC_ACT_SHOT, TC_ACT_UNSPEC},
+    helpers::{bpf_redirect, bpf_skb_vlan_pop},
+    programs::TcContext,
+};
+
+use crate::{count::count, tables::Maps};
+
+/// The verdict is left to whatever comes after: the next program, and at last the kernel.
+const NEXT: i32 = TC_ACT_UNSPEC;
+
+#[inline(always)]
+pub(crate) fn receive(ctx: &TcContext) -> i32 {
+    let frame = Packet(ctx);
+    let Some(place) = frame::find_arp(&frame) else {
+        return NEXT;
+    };
+    let device = frame.device();
+    let (verdict, arp) = judge::receive(&frame, place, &Maps, device);
+    count(device, &verdict);
+    match verdict.act() {
+        Receive::Pass => NEXT,
+        Receive::Drop => TC_ACT_SHOT,
+        Receive::Answer(mac) => match arp {
+            Some(arp) => answer(&frame, place, &arp, mac, device),
+            None => NEXT,
+        },
+    }
+}
+
+#[inline(always)]
+pub(crate) fn send(ctx: &TcContext) -> i32 {
+    let frame = Packet(ctx);
+    let Some(place) = frame::find_arp(&frame) else {
+        return NEXT;
+    };
+    let device = frame.device();
+    let verdict = judge::send(&frame, place, &Maps, device);
+    count(device, &verdict);
+    match verdict.act() {
+        Send::Pass => NEXT,
+        Send::Drop => TC_ACT_SHOT,
+        // Silence before a leak, should the frame not be writable.
+        Send::Rewrite(rip) => match ctx.store(place.at + SPA_AT, &rip.octets(), 0) {
+            Ok(()) => NEXT,
+            Err(_) => TC_ACT_SHOT,
+        },
+    }
+}
+
+/// Writes the reply over the request, without its tags, and sends it back where it came from.
+#[inline(always)]
+fn answer(frame: &Packet<'_>, place: Place, arp: &Arp, mac: Mac, device: u32) -> i32 {
+    let tags = place.tags + usize::from(frame.offloaded_tag().is_some());
+    for tag in 0..=MAX_TAGS {
+        if tag < tags {
+            // SAFETY: the helper takes the context that the kernel gave this run of the program.
+            if unsafe { bpf_skb_vlan_pop(frame.0.skb.skb) } != 0 {
+                return NEXT;
+            }
+        }
+    }
+    if frame.0.store(0, &arp.reply(mac), 0).is_err() {
+        return NEXT;
+    }
+    // SAFETY: the helper takes plain numbers.
+    unsafe { bpf_redirect(device, 0) as i32 }
+}
+
+struct Packet<'a>(&'a TcContext);
+
+impl Packet<'_> {
+    #[inline(always)]
+    fn device(&self) -> u32 {
+        // SAFETY: the kernel lends the context to this run of the program.
+        unsafe { (*self.0.skb.skb).ifindex }
+    }
+}
+
+impl Frame for Packet<'_> {
+    /// The bytes may lie outside the linear part of the packet: then the kernel copies them.
+    #[inline(always)]
+    fn read<const N: usize>(&self, at: usize) -> Option<[u8; N]> {
+        let start = self.0.data() + at;
+        if start + N <= self.0.data_end() {
+            // SAFETY: the kernel lends the bytes from data to data_end to this run of the program,
+            // and the check above keeps the window inside. An array of bytes has no alignment.
+            return Some(unsafe { *(start as *const [u8; N]) });
+        }
+        self.0.load(at).ok()
+    }
+
+    #[inline(always)]
+    fn offloaded_tag(&self) -> Option<u16> {
+        // SAFETY: the kernel lends the context to this run of the program.
+        let present = unsafe { (*self.0.skb.skb).vlan_present };
+        // SAFETY: as above.
+        let tci = unsafe { (*self.0.skb.skb).vlan_tci };
+        (present != 0).then_some(tci as u16)
+    }
+}

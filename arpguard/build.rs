@@ -1,0 +1,39 @@
+//! Compiles the eBPF programs, which `datapath::object` puts into the binary.
+
+use std::process::Command;
+
+use anyhow::{Context as _, Result, ensure};
+use aya_build::{Package, Toolchain, build_ebpf};
+
+/// The toolchain that `cargo xtask setup` makes known to rustup where there is no nightly with the
+/// standard library's source.
+const PREBUILT: &str = "bpf";
+
+fn main() -> Result<()> {
+    let listed = Command::new("rustup")
+        .args(["toolchain", "list"])
+        .output()
+        .context("cannot ask rustup for its toolchains")?;
+    let listed = String::from_utf8_lossy(&listed.stdout);
+    let has = |name: &str| {
+        listed
+            .lines()
+            .any(|line| line.split(['-', ' ']).next() == Some(name))
+    };
+    ensure!(
+        has(PREBUILT) || has("nightly"),
+        "no toolchain can compile the eBPF programs: run `cargo xtask setup`"
+    );
+    let toolchain = if has(PREBUILT) {
+        Toolchain::Custom(PREBUILT)
+    } else {
+        Toolchain::Nightly
+    };
+    let package = Package {
+        name: "arpguard-ebpf",
+        root_dir: concat!(env!("CARGO_MANIFEST_DIR"), "/../arpguard-ebpf"),
+        ..Package::default()
+    };
+    build_ebpf([package], toolchain)
+        .context("the eBPF programs do not compile; `cargo xtask setup` installs what is needed")
+}

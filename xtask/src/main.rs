@@ -1,0 +1,2 @@
+//! arpguard's own commands.
+fn main() {}
