@@ -1,2 +1,7 @@
-//! x
-fn main() {}
+//! The `arpguard` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    arpguard::cli::main()
+}

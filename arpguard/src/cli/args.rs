@@ -1,0 +1,311 @@
+//! The definitions that parsing, help, completions and man pages come from.
+
+use std::{
+    io::{self, Read as _},
+    net::Ipv4Addr,
+    path::PathBuf,
+};
+
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap_complete::Shell;
+use ipnet::Ipv4Net;
+
+use crate::{
+    datapath::Mode,
+    error::{Error, Result},
+    policy::Rip,
+};
+
+/// Keeps addresses of this host out of ARP, by IP, on a stock kernel.
+///
+/// A real server of LVS direct routing holds the virtual IP (VIP) but must not be seen to: arpguard
+/// drops the requests for it and rewrites the sender of the host's own, with XDP and TC programs
+/// that stay in the kernel when the command returns.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    arg_required_else_help = true,
+    disable_help_subcommand = true,
+    max_term_width = 100
+)]
+#[command(after_help = "Exit status: 0 done, 1 it failed and nothing was changed, 2 wrong usage.")]
+pub struct Arguments {
+    /// Work in this network namespace: a name as `ip netns` knows it, or a path
+    #[arg(long, global = true, value_name = "NAME|PATH", value_hint = ValueHint::AnyPath)]
+    pub(super) netns: Option<String>,
+    /// Pin to this BPF file system [default: /sys/fs/bpf, mounted where it is not]
+    #[arg(long, global = true, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(super) bpffs: Option<PathBuf>,
+    /// How to print
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_enum,
+        default_value = "table",
+        value_name = "FORMAT"
+    )]
+    pub(super) output: Format,
+    #[command(subcommand)]
+    pub(super) verb: Verb,
+}
+
+/// What is done.
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// Hide addresses: the LAN never learns from this host that it has them
+    Hide(Hide),
+    /// Hide addresses no longer
+    Unhide(Unhide),
+    /// Show the addresses that are hidden
+    List,
+    /// Show the guarded devices, how they are guarded, and what was done to how many frames
+    Status,
+    /// Remove all policies; the programs stay attached
+    Flush,
+    /// Remove everything from the kernel
+    Detach,
+    /// Print the completions for a shell
+    Completions(Completions),
+    /// Print the man page, or write those of all commands to a directory
+    Man(Man),
+}
+
+/// The format of output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// For people
+    Table,
+    /// For programs
+    Json,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  arpguard hide 192.168.18.101 --rip 192.168.18.10
+  arpguard hide 192.168.18.101 --rip auto --add-to lo
+  arpguard hide 10.1.0.0/24 --dev eth0 --audit")]
+pub(super) struct Hide {
+    /// Addresses and prefixes; - reads them from standard input
+    #[arg(required = true, value_name = "VIP", value_parser = targets)]
+    vips: Vec<Targets>,
+    /// The sender of this host's own requests in place of the VIP; auto: the outgoing device's
+    /// primary address in the subnet of the target
+    #[arg(long, value_name = "RIP|auto", default_value = "auto", value_parser = rip)]
+    pub(super) rip: Rip,
+    /// Only on this device; may be repeated [default: every device that speaks ARP]
+    #[arg(long, value_name = "IF")]
+    pub(super) dev: Vec<String>,
+    /// Once they are hidden, add the VIPs to this device
+    #[arg(long, value_name = "DEV")]
+    pub(super) add_to: Option<String>,
+    /// Keep other machines' claims of the VIPs from this host's address-conflict daemons
+    #[arg(long)]
+    pub(super) shield: bool,
+    /// Count what would be done, and let the frames go
+    #[arg(long)]
+    pub(super) audit: bool,
+    /// Hide even an address that the LAN knows this host by
+    #[arg(long)]
+    pub(super) force: bool,
+    /// Where received frames are judged [default: as it is, or the best that works]
+    #[arg(
+        long,
+        value_enum,
+        value_name = "MODE",
+        default_value = "auto",
+        hide_default_value = true
+    )]
+    pub(super) attach: Attach,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Unhide {
+    /// Addresses and prefixes, as they were hidden; - reads them from standard input
+    #[arg(required = true, value_name = "VIP", value_parser = targets)]
+    vips: Vec<Targets>,
+    /// Only on this device; may be repeated [default: wherever they are hidden]
+    #[arg(long, value_name = "IF")]
+    pub(super) dev: Vec<String>,
+    /// Before they are seen, remove the VIPs from this device
+    #[arg(long, value_name = "DEV")]
+    pub(super) del_from: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Completions {
+    /// The shell
+    pub(super) shell: Shell,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Man {
+    /// Where to write the pages
+    #[arg(value_hint = ValueHint::DirPath)]
+    pub(super) directory: Option<PathBuf>,
+}
+
+/// Which ingress hook to take.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum Attach {
+    /// The best that works
+    Auto,
+    /// XDP in the driver
+    Native,
+    /// XDP behind the driver
+    Generic,
+    /// The TC ingress hook
+    Tc,
+}
+
+impl From<Attach> for Mode {
+    fn from(attach: Attach) -> Self {
+        match attach {
+            Attach::Auto => Self::Auto,
+            Attach::Native => Self::Native,
+            Attach::Generic => Self::Generic,
+            Attach::Tc => Self::Tc,
+        }
+    }
+}
+
+/// One word that names addresses.
+#[derive(Clone, Copy, Debug)]
+enum Targets {
+    One(Ipv4Net),
+    StandardInput,
+}
+
+impl Hide {
+    pub(super) fn prefixes(&self) -> Result<Vec<Ipv4Net>> {
+        read(&self.vips)
+    }
+}
+
+impl Unhide {
+    pub(super) fn prefixes(&self) -> Result<Vec<Ipv4Net>> {
+        read(&self.vips)
+    }
+}
+
+fn read(words: &[Targets]) -> Result<Vec<Ipv4Net>> {
+    let mut prefixes = Vec::new();
+    for word in words {
+        match word {
+            Targets::One(prefix) => prefixes.push(*prefix),
+            Targets::StandardInput => {
+                let mut text = String::new();
+                io::stdin().read_to_string(&mut text).map_err(|cause| {
+                    Error::from_cause("read addresses", "standard input", &cause)
+                })?;
+                parse_lines(&text, &mut prefixes)?;
+            }
+        }
+    }
+    prefixes.sort_unstable();
+    prefixes.dedup();
+    if prefixes.is_empty() {
+        return Err(Error::new("read addresses", "standard input", "there are none").usage());
+    }
+    Ok(prefixes)
+}
+
+/// Addresses and prefixes, separated by white space; the rest of a line after `#` does not count.
+fn parse_lines(text: &str, prefixes: &mut Vec<Ipv4Net>) -> Result<()> {
+    for (number, line) in text.lines().enumerate() {
+        let words = line.split('#').next().unwrap_or_default();
+        for word in words.split_whitespace() {
+            prefixes.push(prefix(word).map_err(|why| {
+                let place = format!("standard input, line {}", number + 1);
+                Error::new("read addresses", place, format!("{word}: {why}")).usage()
+            })?);
+        }
+    }
+    Ok(())
+}
+
+fn targets(word: &str) -> Result<Targets, String> {
+    if word == "-" {
+        Ok(Targets::StandardInput)
+    } else {
+        prefix(word).map(Targets::One)
+    }
+}
+
+fn prefix(word: &str) -> Result<Ipv4Net, String> {
+    if let Ok(address) = word.parse::<Ipv4Addr>() {
+        return Ok(address.into());
+    }
+    if word.parse::<std::net::Ipv6Addr>().is_ok() {
+        return Err("IPv6 has no ARP".to_owned());
+    }
+    let net: Ipv4Net = word
+        .parse()
+        .map_err(|_| "not an IPv4 address or prefix".to_owned())?;
+    if net == net.trunc() {
+        Ok(net)
+    } else {
+        Err(format!(
+            "it has host bits set; {} or {}?",
+            net.trunc(),
+            net.addr()
+        ))
+    }
+}
+
+fn rip(word: &str) -> Result<Rip, String> {
+    if word == "auto" {
+        return Ok(Rip::Auto);
+    }
+    word.parse()
+        .map(Rip::Address)
+        .map_err(|_| "neither an IPv4 address nor auto".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_addresses_as_ip_and_nft_write_them() {
+        assert_eq!(prefix("10.0.0.1"), Ok("10.0.0.1/32".parse().unwrap()));
+        assert_eq!(prefix("10.0.0.0/24"), Ok("10.0.0.0/24".parse().unwrap()));
+        for (word, why) in [
+            ("10.0.0.256", "not an IPv4 address or prefix"),
+            ("10.0.0.0/33", "not an IPv4 address or prefix"),
+            ("eth0", "not an IPv4 address or prefix"),
+            ("::1", "IPv6 has no ARP"),
+            (
+                "10.0.0.1/24",
+                "it has host bits set; 10.0.0.0/24 or 10.0.0.1?",
+            ),
+        ] {
+            assert_eq!(prefix(word), Err(why.to_owned()), "{word}");
+        }
+    }
+
+    #[test]
+    fn reads_lines_with_comments_and_tells_where_one_is_wrong() {
+        let mut prefixes = Vec::new();
+        parse_lines(
+            "10.0.0.1 10.0.0.2 # two\n\n#none\n10.1.0.0/16\n",
+            &mut prefixes,
+        )
+        .unwrap();
+        let text: Vec<_> = prefixes.iter().map(ToString::to_string).collect();
+        assert_eq!(text, ["10.0.0.1/32", "10.0.0.2/32", "10.1.0.0/16"]);
+        let error = parse_lines("10.0.0.1\n10.0.0\n", &mut prefixes).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "read addresses: standard input, line 2: 10.0.0: not an IPv4 address or prefix"
+        );
+        assert!(error.is_usage);
+    }
+
+    #[test]
+    fn the_definitions_are_sound() {
+        use clap::CommandFactory as _;
+        Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,11 @@
+//! `arpguard detach`
+
+use super::Context;
+use crate::{error::Result, session::Session};
+
+pub(super) async fn run(context: &Context) -> Result<()> {
+    Session::begin(&context.pins, &context.netlink)
+        .await?
+        .remove_all()
+        .await
+}

@@ -1,0 +1,28 @@
+//! `arpguard flush`
+
+use super::Context;
+use crate::{datapath::Change, error::Result, session::Session};
+
+pub(super) async fn run(context: &Context) -> Result<()> {
+    let mut session = Session::begin(&context.pins, &context.netlink).await?;
+    let outcome = change(&mut session);
+    session.end(outcome).await
+}
+
+fn change(session: &mut Session) -> Result<()> {
+    let Some(datapath) = session.datapath() else {
+        return Ok(());
+    };
+    let remove = |(device, prefix, _)| Change {
+        device,
+        prefix,
+        rule: None,
+    };
+    let changes: Vec<_> = datapath
+        .maps
+        .rules()
+        .map(|rule| rule.map(remove))
+        .collect::<Result<_>>()?;
+    session.commit(&changes)?;
+    session.refresh()
+}

@@ -1,0 +1,21 @@
+//! `arpguard list`
+
+use super::{Context, args::Format, print};
+use crate::{
+    datapath::Datapath,
+    error::Result,
+    host::Host,
+    render::{json, rules, table},
+};
+
+pub(super) async fn run(context: &Context) -> Result<()> {
+    let host = Host::observe(&context.netlink).await?;
+    let rules = match Datapath::open(&context.pins)? {
+        Some(datapath) => rules::read(&datapath.maps, &host)?,
+        None => Vec::new(),
+    };
+    print(|out| match context.format {
+        Format::Table => table::rules(out, &rules),
+        Format::Json => json::lines(out, &rules),
+    })
+}

@@ -1,0 +1,19 @@
+//! `arpguard status`
+
+use super::{Context, args::Format, print};
+use crate::{
+    datapath::Datapath,
+    error::Result,
+    host::Host,
+    render::{json, status, table},
+};
+
+pub(super) async fn run(context: &Context) -> Result<()> {
+    let host = Host::observe(&context.netlink).await?;
+    let datapath = Datapath::open(&context.pins)?;
+    let status = status::read(datapath.as_ref(), &host, &context.netlink).await?;
+    print(|out| match context.format {
+        Format::Table => table::status(out, &status),
+        Format::Json => json::document(out, &status),
+    })
+}

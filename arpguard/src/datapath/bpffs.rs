@@ -1,0 +1,235 @@
+//! Where the pins are: on bpffs, below one directory for each network namespace.
+//!
+//! `ip netns exec` gives its command a mount namespace with an empty `/sys/fs/bpf`, and a bpffs that
+//! is mounted there is gone when the command returns. So from any mount namespace but that of
+//! process 1, the bpffs of process 1 is used, through `/proc/1/root`.
+
+use std::{
+    fs, io,
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _},
+    path::{Path, PathBuf},
+    thread,
+};
+
+use arpguard_common::abi;
+use nix::{
+    mount::{MsFlags, mount},
+    sched::{CloneFlags, setns, unshare},
+    sys::statfs::{BPF_FS_MAGIC, statfs},
+};
+
+use crate::error::{Error, Result};
+
+const BPFFS: &str = "/sys/fs/bpf";
+const FIRST_ROOT: &str = "/proc/1/root";
+const FIRST_MOUNTS: &str = "/proc/1/ns/mnt";
+const OWN_MOUNTS: &str = "/proc/self/ns/mnt";
+const OURS: &str = "arpguard";
+const FIND: &str = "find a BPF file system to pin to";
+
+/// The pins of one network namespace.
+#[derive(Clone, Debug)]
+pub struct Pins {
+    home: PathBuf,
+}
+
+impl Pins {
+    /// The pins of the namespace with this identity (see [`crate::host::netns::identity`]) on
+    /// `bpffs`, or on the machine's own, which is mounted where it is not.
+    ///
+    /// # Errors
+    /// Where there is no BPF file system and none can be mounted.
+    pub fn locate(bpffs: Option<&Path>, identity: &str) -> Result<Self> {
+        let root = match bpffs {
+            Some(path) if is_bpffs(path) => path.to_owned(),
+            Some(path) => {
+                return Err(
+                    Error::new(FIND, path.display(), "it is not a BPF file system")
+                        .advise(format!("mount one: mount -t bpf bpf {}", path.display())),
+                );
+            }
+            None => machines_own()?,
+        };
+        Ok(Self {
+            home: root.join(OURS).join(identity),
+        })
+    }
+
+    /// The directory that holds them all, and that writers lock.
+    pub(super) fn home(&self) -> &Path {
+        &self.home
+    }
+
+    /// The directory of this version's pins.
+    pub fn version(&self) -> PathBuf {
+        self.home.join(format!("v{}", abi::VERSION))
+    }
+
+    /// For messages.
+    pub fn display(&self) -> impl std::fmt::Display + '_ {
+        self.home.display()
+    }
+
+    pub(super) fn exists(&self) -> bool {
+        self.version().is_dir()
+    }
+
+    pub(super) fn journal(&self) -> PathBuf {
+        self.version().join("journal")
+    }
+
+    pub(super) fn link(&self, device: u32, hook: &str) -> PathBuf {
+        self.version()
+            .join("links")
+            .join(format!("{device}-{hook}"))
+    }
+
+    /// Makes the directories for new pins under a name that nobody looks at until
+    /// [`Self::finish`] is called.
+    pub(super) fn begin(&self) -> Result<Unfinished> {
+        let unfinished = Unfinished(self.unfinished());
+        for directory in ["maps", "programs", "links"] {
+            make_directory(&unfinished.0.join(directory))?;
+        }
+        Ok(unfinished)
+    }
+
+    pub(super) fn finish(&self, unfinished: &Unfinished) -> Result<()> {
+        let to = self.version();
+        fs::rename(&unfinished.0, &to)
+            .map_err(|cause| Error::from_cause("pin", to.display(), &cause))
+    }
+
+    /// Removes what a process that died while it loaded has left.
+    pub(super) fn remove_unfinished(&self) -> Result<()> {
+        remove_directory(&self.unfinished())
+    }
+
+    /// Removes all of this version's pins.
+    pub(super) fn remove(&self) -> Result<()> {
+        remove_directory(&self.version())
+    }
+
+    pub(super) fn refuse_other_versions(&self) -> Result<()> {
+        let Ok(entries) = fs::read_dir(&self.home) else {
+            return Ok(());
+        };
+        let ours = self.version();
+        for entry in entries.flatten() {
+            if entry.path() != ours && entry.path() != self.unfinished() {
+                return Err(Error::new(
+                    "open the state in the kernel",
+                    entry.path().display(),
+                    "another version of arpguard has made it",
+                )
+                .advise("run `arpguard detach` of that version, then this command again"));
+            }
+        }
+        Ok(())
+    }
+
+    // bpffs reserves names with a dot.
+    fn unfinished(&self) -> PathBuf {
+        self.home.join(format!("v{}-unfinished", abi::VERSION))
+    }
+}
+
+/// A directory of pins that is not complete yet.
+pub(super) struct Unfinished(PathBuf);
+
+impl Unfinished {
+    pub(super) fn map(&self, name: &str) -> PathBuf {
+        self.0.join("maps").join(name)
+    }
+
+    pub(super) fn program(&self, name: &str) -> PathBuf {
+        self.0.join("programs").join(name)
+    }
+}
+
+pub(super) fn make_directory(path: &Path) -> Result<()> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(|cause| Error::from_cause("make a directory for pins", path.display(), &cause))
+}
+
+fn remove_directory(path: &Path) -> Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
+            Err(Error::from_cause("remove the pins", path.display(), &cause))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn is_bpffs(path: &Path) -> bool {
+    statfs(path).is_ok_and(|found| found.filesystem_type() == BPF_FS_MAGIC)
+}
+
+fn machines_own() -> Result<PathBuf> {
+    let own = Path::new(BPFFS);
+    // Where process 1 is not to be looked at, ours is the only mount namespace there is.
+    let private = match (fs::read_link(OWN_MOUNTS), fs::read_link(FIRST_MOUNTS)) {
+        (Ok(ours), Ok(first)) => ours != first,
+        _ => false,
+    };
+    if !private {
+        if !is_bpffs(own) {
+            mount_bpffs(own).map_err(no_bpffs)?;
+        }
+        return Ok(own.to_owned());
+    }
+    let first = Path::new(FIRST_ROOT).join(BPFFS.trim_start_matches('/'));
+    if is_bpffs(&first) || mount_where_process_1_is().is_ok() {
+        // A container may have been given the very same file system under its own path.
+        return Ok(if same_device(own, &first) {
+            own.to_owned()
+        } else {
+            first
+        });
+    }
+    if is_bpffs(own) {
+        return Ok(own.to_owned());
+    }
+    Err(Error::new(
+        FIND,
+        BPFFS,
+        "this mount namespace has none, and that of process 1 is out of reach",
+    )
+    .advise("give the container the host's /sys/fs/bpf, or name a BPF file system with --bpffs"))
+}
+
+fn no_bpffs(cause: io::Error) -> Error {
+    Error::from_cause("mount a BPF file system", BPFFS, &cause)
+}
+
+fn same_device(one: &Path, other: &Path) -> bool {
+    let device = |path: &Path| fs::metadata(path).map(|metadata| metadata.dev());
+    is_bpffs(one) && matches!((device(one), device(other)), (Ok(a), Ok(b)) if a == b)
+}
+
+fn mount_bpffs(at: &Path) -> io::Result<()> {
+    mount(
+        Some("bpf"),
+        at,
+        Some("bpf"),
+        MsFlags::empty(),
+        Some("mode=0700"),
+    )?;
+    Ok(())
+}
+
+/// Mounts it for process 1. A thread can change mount namespaces only when it shares its file
+/// system attributes with no other, so a short-lived one does it.
+fn mount_where_process_1_is() -> io::Result<()> {
+    let enter_and_mount = || -> io::Result<()> {
+        let mounts = fs::File::open(FIRST_MOUNTS)?;
+        unshare(CloneFlags::CLONE_FS)?;
+        setns(mounts, CloneFlags::CLONE_NEWNS)?;
+        mount_bpffs(Path::new(BPFFS))
+    };
+    thread::scope(|scope| scope.spawn(enter_and_mount).join())
+        .unwrap_or_else(|_| Err(io::Error::other("the thread that mounts has died")))
+}

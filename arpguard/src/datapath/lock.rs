@@ -1,0 +1,84 @@
+//! The lock that serialises writers: on the directory of the pins itself, so that it is the same
+//! for every process that sees them, from whatever mount namespace.
+
+use std::{
+    fs::{self, File},
+    os::unix::fs::MetadataExt as _,
+    path::PathBuf,
+    thread,
+    time::{Duration, Instant},
+};
+
+use nix::{
+    errno::Errno,
+    fcntl::{Flock, FlockArg},
+};
+
+use super::bpffs::{Pins, make_directory};
+use crate::{
+    error::{Error, Result},
+    interrupt,
+};
+
+/// Longer than any command holds it: a million addresses take a few seconds.
+const PATIENCE: Duration = Duration::from_secs(60);
+const PAUSE: Duration = Duration::from_millis(2);
+
+/// Held until dropped.
+pub(super) struct Lock {
+    home: PathBuf,
+    _held: Flock<File>,
+}
+
+impl Lock {
+    pub(super) fn take(pins: &Pins) -> Result<Self> {
+        let home = pins.home();
+        let tried = |cause: &(dyn std::error::Error + 'static)| {
+            Error::from_cause("lock the state in the kernel", home.display(), cause)
+        };
+        let started = Instant::now();
+        loop {
+            interrupt::check()?;
+            make_directory(home)?;
+            let Ok(directory) = File::open(home) else {
+                // Its last holder has just removed it.
+                continue;
+            };
+            match Flock::lock(directory, FlockArg::LockExclusiveNonblock) {
+                Ok(held) => {
+                    let inode = held.metadata().map_err(|cause| tried(&cause))?.ino();
+                    if fs::metadata(home).is_ok_and(|now| now.ino() == inode) {
+                        return Ok(Self {
+                            home: home.to_owned(),
+                            _held: held,
+                        });
+                    }
+                }
+                Err((_, Errno::EWOULDBLOCK)) if started.elapsed() < PATIENCE => {
+                    thread::sleep(PAUSE);
+                }
+                Err((_, Errno::EWOULDBLOCK)) => {
+                    return Err(Error::new(
+                        "lock the state in the kernel",
+                        home.display(),
+                        "another arpguard has been writing for a minute",
+                    )
+                    .advise("see what it is doing: pgrep -a arpguard"));
+                }
+                Err((_, cause)) => return Err(tried(&cause)),
+            }
+        }
+    }
+}
+
+impl Drop for Lock {
+    /// Leaves no empty directory behind.
+    fn drop(&mut self) {
+        if fs::remove_dir(&self.home).is_ok()
+            && let Some(ours) = self.home.parent()
+        {
+            // Another namespace's directory may be in it.
+            let _ = fs::remove_dir(ours);
+        }
+    }
+}

@@ -1,0 +1,359 @@
+//! The maps, typed: the one place where their bytes are made and read.
+
+use std::net::Ipv4Addr;
+
+use arpguard_common::{
+    abi::{self, Counters, Key, Local, Rule, Shape, map},
+    policy::Tables,
+    wire::Mac,
+};
+use aya::maps::{
+    Array, HashMap, LpmTrie, Map, MapData, MapError, PerCpuHashMap, PerCpuValues,
+    lpm_trie::Key as TrieKey,
+};
+use aya::util::nr_cpus;
+use ipnet::Ipv4Net;
+use nix::errno::Errno;
+
+use super::bpffs::{Pins, Unfinished};
+use crate::error::{Error, Result, errno};
+
+/// User space's own notes on the devices. The programs do not see them.
+const NOTES: &str = "NOTES";
+/// `BPF_F_NO_PREALLOC`
+const NO_PREALLOC: u32 = 1;
+
+type Bytes = [u8; 8];
+type NoteBytes = [u8; 128];
+
+/// Where a rule is kept: a device (or [`arpguard_common::policy::EVERY_DEVICE`]) and a prefix.
+pub(super) type Place = (u32, Ipv4Net);
+
+/// The maps of one network namespace.
+pub struct Maps {
+    shape: Array<MapData, [u32; 4]>,
+    addresses: HashMap<MapData, Bytes, Bytes>,
+    prefixes: LpmTrie<MapData, Bytes, Bytes>,
+    local: LpmTrie<MapData, Bytes, Bytes>,
+    devices: HashMap<MapData, u32, Bytes>,
+    counters: PerCpuHashMap<MapData, u32, Counters>,
+    notes: HashMap<MapData, u32, NoteBytes>,
+}
+
+/// The counters of one device, summed over the CPUs; see [`abi::counter`].
+pub type Totals = Counters;
+
+/// What user space remembers of a device that it has attached to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Note {
+    /// Whether the clsact qdisc is arpguard's.
+    pub(super) own_clsact: bool,
+    /// Why the ingress hook is not a better one.
+    pub(super) why: String,
+}
+
+impl Note {
+    fn to_bytes(&self) -> NoteBytes {
+        let mut bytes = [0; 128];
+        bytes[0] = u8::from(self.own_clsact);
+        let room = bytes.len() - 2;
+        let length = self.why.floor_char_boundary(room);
+        bytes[1] = length as u8;
+        bytes[2..2 + length].copy_from_slice(&self.why.as_bytes()[..length]);
+        bytes
+    }
+
+    fn from_bytes(bytes: &NoteBytes) -> Self {
+        let why = bytes.get(2..2 + usize::from(bytes[1])).unwrap_or_default();
+        Self {
+            own_clsact: bytes[0] != 0,
+            why: String::from_utf8_lossy(why).into_owned(),
+        }
+    }
+}
+
+pub(super) fn create_notes(unfinished: &Unfinished) -> Result<()> {
+    let create = || -> Result<(), Box<dyn std::error::Error + 'static>> {
+        let notes = HashMap::<MapData, u32, NoteBytes>::create(abi::MAX_DEVICES, NO_PREALLOC)?;
+        Ok(notes.pin(unfinished.map(NOTES))?)
+    };
+    create().map_err(|cause| Error::from_cause("create a map", NOTES, cause.as_ref()))
+}
+
+impl Maps {
+    pub(super) fn open(pins: &Pins) -> Result<Self> {
+        Ok(Self {
+            shape: open(pins, map::SHAPE, Map::Array)?,
+            addresses: open(pins, map::ADDRESSES, Map::HashMap)?,
+            prefixes: open(pins, map::PREFIXES, Map::LpmTrie)?,
+            local: open(pins, map::LOCAL, Map::LpmTrie)?,
+            devices: open(pins, map::DEVICES, Map::HashMap)?,
+            counters: open(pins, map::COUNTERS, Map::PerCpuHashMap)?,
+            notes: open(pins, NOTES, Map::HashMap)?,
+        })
+    }
+
+    /// The rule for exactly this prefix on this device.
+    pub fn rule(&self, device: u32, prefix: Ipv4Net) -> Option<Rule> {
+        let rule = if prefix.prefix_len() == 32 {
+            self.exact(device, prefix.addr())
+        } else {
+            let bytes = self.prefixes.get(&trie_key(device, prefix), 0).ok()?;
+            Some(Rule::from_bytes(bytes))
+        };
+        rule.filter(|rule| rule.prefix_len == prefix.prefix_len())
+    }
+
+    /// All rules, with the device (or every one) and the prefix that each is about.
+    pub fn rules(&self) -> impl Iterator<Item = Result<(u32, Ipv4Net, Rule)>> + '_ {
+        let rule = |key: Bytes, bytes: Bytes| {
+            let (key, rule) = (Key::from_bytes(key), Rule::from_bytes(bytes));
+            let address = Ipv4Addr::from(key.address);
+            let prefix = Ipv4Net::new(address, rule.prefix_len).unwrap_or(address.into());
+            (u32::from_be_bytes(key.device), prefix, rule)
+        };
+        let single = self.addresses.iter().map(move |entry| {
+            let (key, bytes) = entry.map_err(|cause| unreadable(map::ADDRESSES, &cause))?;
+            Ok(rule(key, bytes))
+        });
+        let prefixes = self.prefixes.iter().map(move |entry| {
+            let (key, bytes) = entry.map_err(|cause| unreadable(map::PREFIXES, &cause))?;
+            Ok(rule(key.data(), bytes))
+        });
+        single.chain(prefixes)
+    }
+
+    pub(super) fn set_rule(&mut self, (device, prefix): Place, rule: Rule) -> Result<()> {
+        let bytes = rule.to_bytes();
+        let written = if prefix.prefix_len() == 32 {
+            self.addresses
+                .insert(Key::new(device, prefix.addr()).to_bytes(), bytes, 0)
+        } else {
+            self.prefixes.insert(&trie_key(device, prefix), bytes, 0)
+        };
+        written.map_err(|cause| match errno(&cause) {
+            Some(Errno::E2BIG | Errno::ENOSPC) if prefix.prefix_len() == 32 => {
+                full(prefix, "addresses", abi::MAX_ADDRESSES)
+            }
+            Some(Errno::E2BIG | Errno::ENOSPC) => full(prefix, "prefixes", abi::MAX_PREFIXES),
+            _ => Error::from_cause("write a rule", prefix, &cause),
+        })
+    }
+
+    /// Removing what is not there is no error.
+    pub(super) fn remove_rule(&mut self, (device, prefix): Place) -> Result<()> {
+        let removed = if prefix.prefix_len() == 32 {
+            self.addresses
+                .remove(&Key::new(device, prefix.addr()).to_bytes())
+        } else {
+            self.prefixes.remove(&trie_key(device, prefix))
+        };
+        absent_is_fine(removed).map_err(|cause| Error::from_cause("remove a rule", prefix, &cause))
+    }
+
+    pub(super) fn set_shape(&mut self, shape: Shape) -> Result<()> {
+        self.shape
+            .set(0, shape.to_words(), 0)
+            .map_err(|cause| Error::from_cause("write", map::SHAPE, &cause))
+    }
+
+    /// Makes the device known to the programs, with what it has for its own addresses. Entries
+    /// are added before any is removed.
+    pub(super) fn set_device(
+        &mut self,
+        device: u32,
+        mac: Mac,
+        local: &[(Ipv4Net, Local)],
+    ) -> Result<()> {
+        let tried = |cause: &(dyn std::error::Error + 'static)| {
+            Error::from_cause("write what is known of a device", device, cause)
+        };
+        let bytes = abi::Device::new(mac).to_bytes();
+        self.devices
+            .insert(device, bytes, 0)
+            .map_err(|cause| tried(&cause))?;
+        for (prefix, entry) in local {
+            let key = trie_key(device, *prefix);
+            self.local
+                .insert(&key, entry.to_bytes(), 0)
+                .map_err(|cause| tried(&cause))?;
+        }
+        self.retain_local(device, |prefix| {
+            local.iter().any(|(kept, _)| *kept == prefix)
+        })
+    }
+
+    pub(super) fn forget_device(&mut self, device: u32) -> Result<()> {
+        self.retain_local(device, |_| false)?;
+        let gone = [
+            self.devices.remove(&device),
+            self.counters.remove(&device),
+            self.notes.remove(&device),
+        ];
+        for removed in gone {
+            absent_is_fine(removed)
+                .map_err(|cause| Error::from_cause("forget a device", device, &cause))?;
+        }
+        Ok(())
+    }
+
+    fn retain_local(&mut self, device: u32, keep: impl Fn(Ipv4Net) -> bool) -> Result<()> {
+        let mut stale = Vec::new();
+        for key in self.local.keys() {
+            let key = key.map_err(|cause| unreadable(map::LOCAL, &cause))?;
+            let found = Key::from_bytes(key.data());
+            let length = key.prefix_len().saturating_sub(Key::DEVICE_BITS) as u8;
+            let prefix = Ipv4Net::new(found.address.into(), length);
+            if found.device == device.to_be_bytes() && !prefix.is_ok_and(&keep) {
+                stale.push(key);
+            }
+        }
+        for key in stale {
+            absent_is_fine(self.local.remove(&key))
+                .map_err(|cause| Error::from_cause("forget an address of", device, &cause))?;
+        }
+        Ok(())
+    }
+
+    /// The indexes of the devices that the programs know.
+    pub fn known_devices(&self) -> Result<Vec<u32>> {
+        self.devices
+            .keys()
+            .collect::<Result<_, _>>()
+            .map_err(|cause| unreadable(map::DEVICES, &cause))
+    }
+
+    /// Makes the device's counters, where it has none.
+    pub(super) fn start_counting(&mut self, device: u32) -> Result<()> {
+        let tried = |cause: &(dyn std::error::Error + 'static)| {
+            Error::from_cause("make counters", device, cause)
+        };
+        if self.counters.get(&device, 0).is_ok() {
+            return Ok(());
+        }
+        let zeros = [0; size_of::<Counters>() / size_of::<u64>()];
+        let cpus = nr_cpus().map_err(|(_, cause)| tried(&cause))?;
+        let row = PerCpuValues::try_from(vec![zeros; cpus]).map_err(|cause| tried(&cause))?;
+        self.counters
+            .insert(device, row, 0)
+            .map_err(|cause| tried(&cause))
+    }
+
+    /// The device's counters; zeros where it has none.
+    pub fn totals(&self, device: u32) -> Totals {
+        let mut totals = [0_u64; size_of::<Counters>() / size_of::<u64>()];
+        if let Ok(rows) = self.counters.get(&device, 0) {
+            for row in rows.iter() {
+                for (total, count) in totals.iter_mut().zip(row) {
+                    *total = total.wrapping_add(*count);
+                }
+            }
+        }
+        totals
+    }
+
+    pub(super) fn note(&self, device: u32) -> Note {
+        self.notes
+            .get(&device, 0)
+            .map(|bytes| Note::from_bytes(&bytes))
+            .unwrap_or_default()
+    }
+
+    pub(super) fn set_note(&mut self, device: u32, note: &Note) -> Result<()> {
+        self.notes
+            .insert(device, note.to_bytes(), 0)
+            .map_err(|cause| Error::from_cause("note what was attached to", device, &cause))
+    }
+}
+
+/// The maps as the programs see them: so user space can ask which rule holds, too.
+impl Tables for Maps {
+    fn shape(&self) -> Shape {
+        self.shape
+            .get(&0, 0)
+            .map(Shape::from_words)
+            .unwrap_or_default()
+    }
+
+    fn exact(&self, device: u32, address: Ipv4Addr) -> Option<Rule> {
+        let key = Key::new(device, address).to_bytes();
+        self.addresses.get(&key, 0).ok().map(Rule::from_bytes)
+    }
+
+    fn prefix(&self, device: u32, address: Ipv4Addr) -> Option<Rule> {
+        self.prefixes
+            .get(&trie_key(device, address.into()), 0)
+            .ok()
+            .map(Rule::from_bytes)
+    }
+
+    fn local(&self, device: u32, target: Ipv4Addr) -> Option<Local> {
+        self.local
+            .get(&trie_key(device, target.into()), 0)
+            .ok()
+            .map(Local::from_bytes)
+    }
+
+    fn mac(&self, device: u32) -> Option<Mac> {
+        self.devices
+            .get(&device, 0)
+            .ok()
+            .map(|bytes| abi::Device::from_bytes(bytes).mac)
+    }
+}
+
+fn open<M>(pins: &Pins, name: &str, kind: fn(MapData) -> Map) -> Result<M>
+where
+    M: TryFrom<Map, Error = MapError>,
+{
+    let path = pins.version().join("maps").join(name);
+    MapData::from_pin(&path)
+        .and_then(|data| M::try_from(kind(data)))
+        .map_err(|cause| Error::from_cause("open a pin", path.display(), &cause))
+}
+
+const fn trie_key(device: u32, prefix: Ipv4Net) -> TrieKey<Bytes> {
+    let bits = Key::DEVICE_BITS + prefix.prefix_len() as u32;
+    TrieKey::new(bits, Key::new(device, prefix.addr()).to_bytes())
+}
+
+fn absent_is_fine(removed: Result<(), MapError>) -> Result<(), MapError> {
+    match removed {
+        Err(cause) if errno(&cause) == Some(Errno::ENOENT) => Ok(()),
+        Err(MapError::KeyNotFound) => Ok(()),
+        other => other,
+    }
+}
+
+fn unreadable(name: &str, cause: &(dyn std::error::Error + 'static)) -> Error {
+    Error::from_cause("read a map", name, cause)
+}
+
+fn full(prefix: Ipv4Net, what: &str, most: u32) -> Error {
+    Error::new(
+        "write a rule",
+        prefix,
+        format!("there is room for {most} {what}, all taken"),
+    )
+    .advise("hide a prefix instead of its single addresses, or `arpguard unhide` some")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_note_keeps_as_much_of_the_reason_as_there_is_room_for() {
+        let short = Note {
+            own_clsact: true,
+            why: "XDP program \"fw\" is attached".to_owned(),
+        };
+        assert_eq!(Note::from_bytes(&short.to_bytes()), short);
+        let long = Note {
+            own_clsact: false,
+            why: "é".repeat(100),
+        };
+        assert_eq!(Note::from_bytes(&long.to_bytes()).why, "é".repeat(63));
+        assert_eq!(Note::from_bytes(&[0xff; 128]).own_clsact, true);
+    }
+}

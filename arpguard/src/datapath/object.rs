@@ -1,0 +1,121 @@
+//! The eBPF object that the binary carries: loading it, and finding its programs again.
+
+use std::path::Path;
+
+use arpguard_common::abi::{map, program};
+use aya::{
+    EbpfLoader, include_bytes_aligned,
+    programs::{Program, SchedClassifier, Xdp},
+    util::KernelVersion,
+};
+use aya_obj::programs::XdpAttachType;
+use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
+
+use super::{
+    bpffs::{Pins, Unfinished},
+    maps,
+};
+use crate::error::{Error, Result};
+
+static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/arpguard-ebpf"));
+
+const LOAD: &str = "load the programs";
+
+/// Loads programs and maps into the kernel and pins them, all or nothing.
+pub(super) fn load(pins: &Pins) -> Result<()> {
+    let loaded = load_unfinished(pins).and_then(|unfinished| pins.finish(&unfinished));
+    if loaded.is_err() {
+        pins.remove_unfinished()?;
+    }
+    loaded
+}
+
+fn load_unfinished(pins: &Pins) -> Result<Unfinished> {
+    // Before Linux 5.11 the memory of maps counts against this limit. Elsewhere, or without the
+    // privilege, a failure means nothing yet.
+    let _ = setrlimit(Resource::RLIMIT_MEMLOCK, RLIM_INFINITY, RLIM_INFINITY);
+    // The programs read nothing of the kernel's own structures, so its type information, which
+    // takes longer to read than everything else, is not needed.
+    let mut object = EbpfLoader::new()
+        .btf(None)
+        .load(OBJECT)
+        .map_err(|cause| Error::from_cause(LOAD, "the eBPF object", &cause))?;
+    let unfinished = pins.begin()?;
+    for (name, program) in object.programs_mut() {
+        load_program(&unfinished, name, program)?;
+    }
+    for name in [
+        map::SHAPE,
+        map::ADDRESSES,
+        map::PREFIXES,
+        map::LOCAL,
+        map::DEVICES,
+        map::COUNTERS,
+    ] {
+        let missing = || Error::new(LOAD, name, "the eBPF object has no such map");
+        let path = unfinished.map(name);
+        object
+            .map(name)
+            .ok_or_else(missing)?
+            .pin(&path)
+            .map_err(|cause| Error::from_cause("pin", path.display(), &cause))?;
+    }
+    maps::create_notes(&unfinished)?;
+    Ok(unfinished)
+}
+
+fn load_program(unfinished: &Unfinished, name: &str, program: &mut Program) -> Result<()> {
+    let loaded = match program {
+        Program::Xdp(program) => program.load(),
+        Program::SchedClassifier(program) => program.load(),
+        _ => {
+            return Err(Error::new(
+                LOAD,
+                name,
+                "it is of a kind that arpguard has not",
+            ));
+        }
+    };
+    match loaded {
+        Ok(()) => {}
+        Err(_) if name == program::XDP_FRAGS && !has_multi_buffer_xdp() => return Ok(()),
+        Err(cause) => return Err(Error::from_cause(LOAD, name, &cause)),
+    }
+    let path = unfinished.program(name);
+    program
+        .pin(&path)
+        .map_err(|cause| Error::from_cause("pin", path.display(), &cause))
+}
+
+fn has_multi_buffer_xdp() -> bool {
+    KernelVersion::current().is_ok_and(|current| current >= KernelVersion::new(5, 18, 0))
+}
+
+/// The pinned programs.
+pub(super) struct Programs {
+    pub(super) xdp: Xdp,
+    pub(super) tc_ingress: SchedClassifier,
+    pub(super) tc_egress: SchedClassifier,
+}
+
+impl Programs {
+    pub(super) fn open(pins: &Pins) -> Result<Self> {
+        let directory = pins.version().join("programs");
+        let xdp = |name| Xdp::from_pin(directory.join(name), XdpAttachType::Interface);
+        let tc = |name: &str| {
+            let path = directory.join(name);
+            SchedClassifier::from_pin(&path).map_err(|cause| unreadable(&path, &cause))
+        };
+        Ok(Self {
+            xdp: xdp(program::XDP_FRAGS)
+                .or_else(|_| xdp(program::XDP))
+                .map_err(|cause| unreadable(&directory.join(program::XDP), &cause))?,
+            tc_ingress: tc(program::TC_INGRESS)?,
+            tc_egress: tc(program::TC_EGRESS)?,
+        })
+    }
+}
+
+fn unreadable(path: &Path, cause: &(dyn std::error::Error + 'static)) -> Error {
+    Error::from_cause("open a pin", path.display(), cause)
+}

@@ -1,0 +1,93 @@
+//! The host as it is: devices, their addresses, what is attached to them.
+//!
+//! Read once by netlink; nothing here writes, and nothing knows of policy.
+
+mod addresses;
+mod devices;
+pub mod netns;
+mod routes;
+
+use std::net::Ipv4Addr;
+
+use rtnetlink::Handle;
+
+pub use self::{
+    addresses::Address,
+    devices::{Device, Unguardable, Xdp},
+};
+use crate::error::{Error, Result};
+
+/// A connection to the kernel's routing netlink, in the network namespace of the thread that made
+/// it.
+#[derive(Clone)]
+pub struct Netlink(Handle);
+
+impl Netlink {
+    /// Connects. Needs a tokio runtime to run in.
+    ///
+    /// # Errors
+    /// Where the kernel gives no netlink socket.
+    pub fn connect() -> Result<Self> {
+        let (connection, handle, _) = rtnetlink::new_connection()
+            .map_err(|cause| Error::from_cause("connect", "routing netlink", &cause))?;
+        tokio::spawn(connection);
+        Ok(Self(handle))
+    }
+
+    /// The handle to make requests with.
+    pub const fn handle(&self) -> &Handle {
+        &self.0
+    }
+}
+
+/// The devices of a network namespace, in the order of their indexes.
+#[derive(Clone, Debug, Default)]
+pub struct Host {
+    /// All of them, guardable or not.
+    pub devices: Vec<Device>,
+    /// The interface index of each default route that prefers a source address, and the address.
+    pub default_sources: Vec<(u32, Ipv4Addr)>,
+}
+
+impl Host {
+    /// Reads the state of the namespace that `netlink` is connected to.
+    ///
+    /// # Errors
+    /// Where the kernel refuses to tell.
+    pub async fn observe(netlink: &Netlink) -> Result<Self> {
+        let mut devices = devices::read(netlink).await?;
+        for (index, address) in addresses::read(netlink).await? {
+            if let Some(device) = devices.iter_mut().find(|device| device.index == index) {
+                device.addresses.push(address);
+            }
+        }
+        devices.sort_by_key(|device| device.index);
+        let default_sources = routes::read_default_sources(netlink).await?;
+        Ok(Self {
+            devices,
+            default_sources,
+        })
+    }
+
+    /// The device of this name.
+    pub fn device(&self, name: &str) -> Option<&Device> {
+        self.devices.iter().find(|device| device.name == name)
+    }
+
+    /// The device of this interface index.
+    pub fn by_index(&self, index: u32) -> Option<&Device> {
+        self.devices.iter().find(|device| device.index == index)
+    }
+
+    /// The devices that arpguard guards unless told otherwise.
+    pub fn guardable(&self) -> impl Iterator<Item = &Device> {
+        self.devices
+            .iter()
+            .filter(|device| device.unguardable.is_none())
+    }
+
+    /// The device that has this address.
+    pub fn owner(&self, address: Ipv4Addr) -> Option<&Device> {
+        self.devices.iter().find(|device| device.has(address))
+    }
+}

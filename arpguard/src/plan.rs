@@ -1,0 +1,81 @@
+//! What follows from policy on a host: pure, from what is and what shall be to changes.
+
+use std::net::Ipv4Addr;
+
+use arpguard_common::abi::{Local, Rule};
+use ipnet::Ipv4Net;
+
+use crate::{datapath::Change, host::Device, policy::Hide};
+
+/// The rules that hide, at each of `places` (interface indexes, or every device).
+pub fn hide(hide: &Hide, places: &[u32]) -> Vec<Change> {
+    let change = |device: u32, prefix: Ipv4Net| Change {
+        device,
+        prefix,
+        rule: Some(hide.rule(prefix)),
+    };
+    places
+        .iter()
+        .flat_map(|device| hide.prefixes.iter().map(|prefix| change(*device, *prefix)))
+        .collect()
+}
+
+/// The removal of rules for `prefix` at those of `places` where there is one.
+pub fn unhide(
+    prefix: Ipv4Net,
+    places: &[u32],
+    rule: impl Fn(u32, Ipv4Net) -> Option<Rule>,
+) -> Vec<Change> {
+    places
+        .iter()
+        .filter(|device| rule(**device, prefix).is_some())
+        .map(|device| Change {
+            device: *device,
+            prefix,
+            rule: None,
+        })
+        .collect()
+}
+
+/// What a device has for its own addresses: each address, each subnet with the address that is
+/// used as sender there, and one for everything else.
+///
+/// As `inet_select_addr` in `net/ipv4/devinet.c` chooses for `arp_announce=2`: the first primary
+/// address in the target's subnet, else the first at all. But no address that `hidden` tells of,
+/// even where it is the primary one, and a secondary one where nothing else is left.
+pub fn local(device: &Device, hidden: impl Fn(Ipv4Addr) -> bool) -> Vec<(Ipv4Net, Local)> {
+    let usable = || {
+        device
+            .addresses
+            .iter()
+            .filter(|own| !own.host_scope && !hidden(own.address))
+    };
+    let mut by_preference: Vec<_> = usable().collect();
+    by_preference.sort_by_key(|own| own.secondary);
+    let mut entries: Vec<(Ipv4Net, Local)> = Vec::new();
+    let mut add = |prefix: Ipv4Net, entry: Local| {
+        if !entries.iter().any(|(known, _)| *known == prefix) {
+            entries.push((prefix, entry));
+        }
+    };
+    let in_subnet = |target: Ipv4Addr| {
+        let mut preferred = by_preference.iter();
+        preferred
+            .find(|own| own.subnet.contains(&target))
+            .map(|own| own.address)
+    };
+    for own in &by_preference {
+        let primary = in_subnet(own.address).unwrap_or(own.address);
+        add(own.address.into(), Local::own(primary));
+    }
+    for own in &by_preference {
+        add(own.subnet, Local::subnet(own.address));
+    }
+    if let Some(first) = by_preference.first() {
+        add(Ipv4Net::default(), Local::subnet(first.address));
+    }
+    entries
+}
+
+#[cfg(test)]
+mod tests;

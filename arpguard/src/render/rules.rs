@@ -1,0 +1,48 @@
+//! The rules, as `arpguard list` shows them.
+
+use arpguard_common::{policy::EVERY_DEVICE, verdict::Mode};
+use ipnet::Ipv4Net;
+use serde::Serialize;
+
+use crate::{datapath::Maps, error::Result, host::Host};
+
+/// One rule.
+#[derive(Clone, Debug, Serialize)]
+pub struct Rule {
+    /// Its kind.
+    pub policy: &'static str,
+    /// The address (of length 32) or prefix.
+    pub address: Ipv4Net,
+    /// The device that it holds on; `None` for every device.
+    pub device: Option<String>,
+    /// The sender in place of the address: an address, or `auto`.
+    pub rip: String,
+    /// Whether others' claims of the address are kept from this host.
+    pub shield: bool,
+    /// Whether it only counts.
+    pub audit: bool,
+}
+
+/// Reads all rules, in the order of their addresses.
+///
+/// # Errors
+/// Where a map cannot be read.
+pub fn read(maps: &Maps, host: &Host) -> Result<Vec<Rule>> {
+    let mut rules: Vec<_> = maps.rules().collect::<Result<_>>()?;
+    rules.sort_unstable_by_key(|(device, prefix, _)| (*prefix, *device));
+    let name = |device: u32| match host.by_index(device) {
+        Some(device) => device.name.clone(),
+        None => format!("if{device} (gone)"),
+    };
+    let show = |(device, address, rule): (u32, Ipv4Net, arpguard_common::abi::Rule)| Rule {
+        policy: rule.policy().name(),
+        address,
+        device: (device != EVERY_DEVICE).then(|| name(device)),
+        rip: rule
+            .rip()
+            .map_or_else(|| "auto".to_owned(), |rip| rip.to_string()),
+        shield: rule.shields(),
+        audit: rule.mode() == Mode::Audit,
+    };
+    Ok(rules.into_iter().map(show).collect())
+}

@@ -1,0 +1,114 @@
+//! The state, as `arpguard status` shows it.
+
+use std::path::PathBuf;
+
+use arpguard_common::{
+    abi::{Shape, counter},
+    verdict::{Mode, Policy, Reason},
+};
+use serde::Serialize;
+
+use crate::{
+    datapath::{Attached, Datapath, Egress, Ingress, Totals},
+    error::Result,
+    host::{Host, Netlink},
+};
+
+/// The state of a network namespace.
+#[derive(Debug, Serialize)]
+pub struct Status {
+    /// Where it is pinned; `None` where nothing is loaded.
+    pub pins: Option<PathBuf>,
+    /// How many single addresses are hidden, counting each device that one is hidden on.
+    pub addresses: u32,
+    /// How many prefixes are hidden, likewise.
+    pub prefixes: u32,
+    /// The devices that are guarded or could be.
+    pub devices: Vec<Device>,
+}
+
+/// The state of one device.
+#[derive(Debug, Serialize)]
+pub struct Device {
+    /// Its name.
+    pub name: String,
+    /// Its interface index.
+    pub index: u32,
+    /// The hook for received frames; `None`: not guarded.
+    pub ingress: Option<&'static str>,
+    /// The hook for sent frames; `None`: not guarded.
+    pub egress: Option<&'static str>,
+    /// Why the ingress hook is not a better one; empty where it is the best.
+    pub why: String,
+    /// What was done to frames. Counters of nothing are left out.
+    pub counters: Vec<Counter>,
+}
+
+/// How many frames had one verdict.
+#[derive(Debug, Serialize)]
+pub struct Counter {
+    /// The policy that decided; `None` where there was none.
+    pub policy: Option<&'static str>,
+    /// Why.
+    pub reason: &'static str,
+    /// What was done to them, or under audit would have been.
+    pub outcome: &'static str,
+    /// Whether the policy only counts.
+    pub audit: bool,
+    /// How many frames.
+    pub frames: u64,
+}
+
+/// Reads it.
+///
+/// # Errors
+/// Where the kernel does not tell.
+pub async fn read(datapath: Option<&Datapath>, host: &Host, netlink: &Netlink) -> Result<Status> {
+    let mut devices = Vec::new();
+    for device in host.guardable() {
+        let (attached, totals) = match datapath {
+            Some(datapath) => {
+                let attached = datapath.attached(netlink, device).await?;
+                (attached, Some(datapath.maps.totals(device.index)))
+            }
+            None => (Attached::default(), None),
+        };
+        devices.push(Device {
+            name: device.name.clone(),
+            index: device.index,
+            ingress: attached.ingress.map(Ingress::name),
+            egress: attached.egress.map(Egress::name),
+            why: attached.why,
+            counters: totals.as_ref().map(counters).unwrap_or_default(),
+        });
+    }
+    let shape = datapath.map(Datapath::rules).unwrap_or_default();
+    let Shape {
+        exact,
+        exact_on_device,
+        prefixes,
+        prefixes_on_device,
+    } = shape;
+    Ok(Status {
+        pins: datapath.map(|datapath| datapath.pins.version()),
+        addresses: exact + exact_on_device,
+        prefixes: prefixes + prefixes_on_device,
+        devices,
+    })
+}
+
+fn counters(totals: &Totals) -> Vec<Counter> {
+    let modes =
+        |policy: &'static Policy| [Mode::Enforce, Mode::Audit].map(|mode| Some((*policy, mode)));
+    let deciders = Policy::ALL.iter().flat_map(modes).chain([None]);
+    let all = deciders.flat_map(|decided_by| {
+        Reason::ALL.iter().map(move |reason| Counter {
+            policy: decided_by.map(|(policy, _)| policy.name()),
+            reason: reason.name(),
+            outcome: reason.outcome(),
+            audit: matches!(decided_by, Some((_, Mode::Audit))),
+            frames: totals[counter(decided_by, *reason)],
+        })
+    });
+    all.filter(|counter| counter.frames != 0).collect()
+}

@@ -1,0 +1,111 @@
+//! Tables, as wide as the terminal; as wide as they need to be where there is none.
+
+use std::io::{self, Write};
+
+use comfy_table::{ContentArrangement, Table, presets};
+
+use super::{rules::Rule, status::Status};
+use crate::policy::prefix_text;
+
+pub(crate) fn rules(out: &mut dyn Write, rules: &[Rule]) -> io::Result<()> {
+    if rules.is_empty() {
+        return writeln!(out, "no address is hidden here");
+    }
+    let mut table = columns(&["POLICY", "ADDRESS", "DEVICE", "SENDER", "OPTIONS"]);
+    for rule in rules {
+        let options = [("shield", rule.shield), ("audit", rule.audit)];
+        let options: Vec<_> = options
+            .iter()
+            .filter(|(_, set)| *set)
+            .map(|(word, _)| *word)
+            .collect();
+        table.add_row([
+            rule.policy,
+            &prefix_text(rule.address),
+            rule.device.as_deref().unwrap_or("every"),
+            &rule.rip,
+            &or_dash(&options.join(" ")),
+        ]);
+    }
+    write(out, &table)
+}
+
+pub(crate) fn status(out: &mut dyn Write, status: &Status) -> io::Result<()> {
+    let Some(pins) = &status.pins else {
+        return writeln!(out, "arpguard is not loaded in this network namespace");
+    };
+    writeln!(
+        out,
+        "{} and {} hidden; pinned at {}\n",
+        count(status.addresses, "address", "addresses"),
+        count(status.prefixes, "prefix", "prefixes"),
+        pins.display()
+    )?;
+    let mut table = columns(&["DEVICE", "INGRESS", "EGRESS", "WHY NOT BETTER"]);
+    for device in &status.devices {
+        let guarded = device.ingress.is_some() && device.egress.is_some();
+        table.add_row([
+            device.name.as_str(),
+            device.ingress.unwrap_or("-"),
+            device.egress.unwrap_or("-"),
+            &if guarded {
+                or_dash(&device.why)
+            } else {
+                "not guarded".to_owned()
+            },
+        ]);
+    }
+    write(out, &table)?;
+    let mut table = columns(&["DEVICE", "POLICY", "REASON", "OUTCOME", "FRAMES"]);
+    for device in &status.devices {
+        for counter in &device.counters {
+            let outcome = match counter.audit {
+                true => format!("passed (audit: {})", counter.outcome),
+                false => counter.outcome.to_owned(),
+            };
+            table.add_row([
+                device.name.as_str(),
+                counter.policy.unwrap_or("-"),
+                counter.reason,
+                &outcome,
+                &counter.frames.to_string(),
+            ]);
+        }
+    }
+    if table.row_count() == 0 {
+        return writeln!(out, "\nno ARP was seen yet");
+    }
+    writeln!(out)?;
+    write(out, &table)
+}
+
+fn columns(names: &[&str]) -> Table {
+    let mut table = Table::new();
+    table
+        .load_style(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_header(names);
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    table
+}
+
+fn write(out: &mut dyn Write, table: &Table) -> io::Result<()> {
+    for line in table.lines() {
+        writeln!(out, "{}", line.trim_end())?;
+    }
+    Ok(())
+}
+
+fn or_dash(text: &str) -> String {
+    if text.is_empty() {
+        "-".to_owned()
+    } else {
+        text.to_owned()
+    }
+}
+
+fn count(number: u32, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}

@@ -1,0 +1,237 @@
+//! One change of what is guarded: devices, rules, addresses. All of it, or none.
+
+use std::net::Ipv4Addr;
+
+use arpguard_common::policy::View;
+
+use crate::{
+    datapath::{Attached, Change, Datapath, Ingress, Mode, Pins, Writer},
+    error::{Error, Result},
+    host::{Device, Host, Netlink},
+    interrupt, plan,
+    progress::Progress,
+    vip,
+};
+
+/// A change under way. While it lasts no other process writes.
+pub struct Session {
+    /// The host, as it was when the change began.
+    pub host: Host,
+    netlink: Netlink,
+    writer: Writer,
+    was_loaded: bool,
+    done: Vec<Done>,
+}
+
+/// What was done, with what it takes to undo it.
+enum Done {
+    Guarded(Device, Attached),
+    Committed(Vec<Change>),
+    AddressAdded(u32, Ipv4Addr),
+    AddressRemoved(u32, Ipv4Addr),
+}
+
+impl Session {
+    /// Waits for other writers, and looks at the host.
+    ///
+    /// # Errors
+    /// Where the state cannot be locked or the host not be read.
+    pub async fn begin(pins: &Pins, netlink: &Netlink) -> Result<Self> {
+        let writer = Writer::lock(pins)?;
+        let host = Host::observe(netlink).await?;
+        let was_loaded = writer.datapath.is_some();
+        Ok(Self {
+            host,
+            netlink: netlink.clone(),
+            writer,
+            was_loaded,
+            done: Vec::new(),
+        })
+    }
+
+    /// What is loaded; `None` where nothing is.
+    pub const fn datapath(&self) -> Option<&Datapath> {
+        self.writer.datapath.as_ref()
+    }
+
+    /// Attaches the programs to `devices`, loading them first if need be.
+    ///
+    /// # Errors
+    /// Where one of the devices has no hook to give.
+    pub async fn guard(
+        &mut self,
+        devices: &[Device],
+        mode: Mode,
+        hidden: impl Fn(Ipv4Addr) -> bool,
+    ) -> Result<()> {
+        for device in devices {
+            interrupt::check()?;
+            let datapath = self.writer.loaded()?;
+            let local = local(datapath, device, &hidden);
+            let before = datapath.guard(&self.netlink, device, &local, mode).await?;
+            self.done.push(Done::Guarded(device.clone(), before));
+        }
+        Ok(())
+    }
+
+    /// Writes rules.
+    ///
+    /// # Errors
+    /// Where a table is full, or the user has interrupted.
+    pub fn commit(&mut self, changes: &[Change]) -> Result<()> {
+        let datapath = self.writer.loaded()?;
+        let undo = changes
+            .iter()
+            .map(|change| Change {
+                rule: datapath.maps.rule(change.device, change.prefix),
+                ..*change
+            })
+            .collect();
+        let mut progress = Progress::new(changes.len());
+        datapath.commit(changes, &mut |done| {
+            progress.update(done);
+            interrupt::check()
+        })?;
+        self.done.push(Done::Committed(undo));
+        Ok(())
+    }
+
+    /// Tells the programs anew what addresses the guarded devices have that are not hidden.
+    ///
+    /// # Errors
+    /// Where the kernel refuses.
+    pub fn refresh(&mut self) -> Result<()> {
+        let Some(datapath) = &mut self.writer.datapath else {
+            return Ok(());
+        };
+        for index in datapath.maps.known_devices()? {
+            if let Some(device) = self.host.by_index(index) {
+                let local = local(datapath, device, |_| false);
+                datapath.know(device, &local)?;
+            } else {
+                datapath.forget(index)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts an address on a device, unless it is there.
+    ///
+    /// # Errors
+    /// Where the kernel refuses.
+    pub async fn add_address(&mut self, device: &Device, address: Ipv4Addr) -> Result<()> {
+        interrupt::check()?;
+        if vip::add(&self.netlink, device, address).await? {
+            self.done.push(Done::AddressAdded(device.index, address));
+        }
+        Ok(())
+    }
+
+    /// Takes an address from a device, if it is there.
+    ///
+    /// # Errors
+    /// Where the kernel refuses.
+    pub async fn remove_address(&mut self, device: &Device, address: Ipv4Addr) -> Result<()> {
+        interrupt::check()?;
+        if vip::remove(&self.netlink, device, address).await? {
+            self.done.push(Done::AddressRemoved(device.index, address));
+        }
+        Ok(())
+    }
+
+    /// Removes everything of arpguard's from the kernel.
+    ///
+    /// # Errors
+    /// Where the kernel refuses.
+    pub async fn remove_all(&mut self) -> Result<()> {
+        self.writer.remove(&self.netlink, &self.host).await
+    }
+
+    /// Ends the change: keeps it where it went well, else undoes it in reverse.
+    ///
+    /// # Errors
+    /// The one that `outcome` has, with what could not be undone, if anything.
+    pub async fn end(mut self, outcome: Result<()>) -> Result<()> {
+        let Err(error) = outcome else {
+            return Ok(());
+        };
+        match self.undo().await {
+            Ok(()) => Err(error),
+            Err(second) => Err(error.advise(format!("undoing what was done failed too: {second}"))),
+        }
+    }
+
+    async fn undo(&mut self) -> Result<()> {
+        while let Some(done) = self.done.pop() {
+            match done {
+                Done::AddressAdded(device, address) => {
+                    if let Some(device) = self.host.by_index(device) {
+                        vip::remove(&self.netlink, device, address).await?;
+                    }
+                }
+                Done::AddressRemoved(device, address) => {
+                    if let Some(device) = self.host.by_index(device) {
+                        vip::add(&self.netlink, device, address).await?;
+                    }
+                }
+                Done::Committed(changes) => {
+                    self.writer.loaded()?.commit(&changes, &mut |_| Ok(()))?;
+                }
+                Done::Guarded(device, before) => self.unguard(&device, &before).await?,
+            }
+        }
+        if self.was_loaded {
+            self.refresh()
+        } else {
+            self.remove_all().await
+        }
+    }
+
+    async fn unguard(&mut self, device: &Device, before: &Attached) -> Result<()> {
+        let device = Host::observe(&self.netlink)
+            .await?
+            .by_index(device.index)
+            .cloned();
+        let (Some(device), Some(datapath)) = (device, &mut self.writer.datapath) else {
+            return Ok(());
+        };
+        let mode = match before.ingress {
+            None => return datapath.detach(&self.netlink, &device).await,
+            Some(Ingress::Native) => Mode::Native,
+            Some(Ingress::Generic) => Mode::Generic,
+            Some(Ingress::Tcx | Ingress::Clsact) => Mode::Tc,
+        };
+        let local = local(datapath, &device, |_| false);
+        datapath.guard(&self.netlink, &device, &local, mode).await?;
+        datapath.set_why(&device, &before.why)
+    }
+}
+
+/// What `device` has for its own addresses, without those that are hidden on it, or about to be.
+fn local(
+    datapath: &Datapath,
+    device: &Device,
+    about_to_be: impl Fn(Ipv4Addr) -> bool,
+) -> Vec<(ipnet::Ipv4Net, arpguard_common::abi::Local)> {
+    let view = View::new(&datapath.maps, device.index);
+    plan::local(device, |address| {
+        view.rule(address).is_some() || about_to_be(address)
+    })
+}
+
+/// An address that a command gives for a device, which must be a single one.
+///
+/// # Errors
+/// Of usage: where it is a prefix.
+pub fn single(tried: &str, prefix: ipnet::Ipv4Net) -> Result<Ipv4Addr> {
+    if prefix.prefix_len() == 32 {
+        Ok(prefix.addr())
+    } else {
+        Err(Error::new(
+            tried,
+            prefix,
+            "only a single address can be put on a device",
+        )
+        .usage())
+    }
+}

@@ -1,0 +1,54 @@
+//! Putting a VIP on a device, and taking it away.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use nix::errno::Errno;
+use rtnetlink::AddressMessageBuilder;
+
+use crate::{
+    error::{Error, Result, errno},
+    host::{Device, Netlink},
+};
+
+const ALONE: u8 = 32;
+
+/// Adds `address`/32 to `device`; `false` where it was there.
+///
+/// # Errors
+/// Where the kernel refuses.
+pub(crate) async fn add(netlink: &Netlink, device: &Device, address: Ipv4Addr) -> Result<bool> {
+    let addresses = netlink.handle().address();
+    match addresses
+        .add(device.index, IpAddr::V4(address), ALONE)
+        .execute()
+        .await
+    {
+        Ok(()) => Ok(true),
+        Err(cause) if errno(&cause) == Some(Errno::EEXIST) => Ok(false),
+        Err(cause) => Err(Error::from_cause(
+            format!("add {address} to"),
+            &device.name,
+            &cause,
+        )),
+    }
+}
+
+/// Removes `address`/32 from `device`; `false` where it was not there.
+///
+/// # Errors
+/// Where the kernel refuses.
+pub(crate) async fn remove(netlink: &Netlink, device: &Device, address: Ipv4Addr) -> Result<bool> {
+    let message = AddressMessageBuilder::<Ipv4Addr>::new()
+        .index(device.index)
+        .address(address, ALONE)
+        .build();
+    match netlink.handle().address().del(message).execute().await {
+        Ok(()) => Ok(true),
+        Err(cause) if errno(&cause) == Some(Errno::EADDRNOTAVAIL) => Ok(false),
+        Err(cause) => Err(Error::from_cause(
+            format!("remove {address} from"),
+            &device.name,
+            &cause,
+        )),
+    }
+}
