@@ -7,6 +7,7 @@
 mod attach;
 mod bpffs;
 mod clsact;
+mod link;
 mod lock;
 mod maps;
 mod object;

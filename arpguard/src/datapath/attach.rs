@@ -11,7 +11,7 @@ use aya::programs::{
 };
 use nix::errno::Errno;
 
-use super::{Datapath, bpffs::Pins, clsact, maps::Note};
+use super::{Datapath, clsact, link, maps::Note};
 use crate::{
     error::{Error, Result, errno},
     host::{Device, Netlink},
@@ -213,7 +213,7 @@ impl Datapath {
         }
         if matches!(old, Some(Ingress::Native | Ingress::Generic)) {
             self.attach_tc(device, TcAttachType::Ingress)?;
-            unpin(&self.pins, device.index, XDP)?;
+            link::detach(&self.pins, device.index, XDP)?;
         }
         for step in steps {
             let attached = match step {
@@ -246,7 +246,7 @@ impl Datapath {
     /// # Errors
     /// Where the kernel refuses.
     pub async fn detach(&mut self, netlink: &Netlink, device: &Device) -> Result<()> {
-        unpin(&self.pins, device.index, XDP)?;
+        link::detach(&self.pins, device.index, XDP)?;
         for hook in [TcAttachType::Ingress, TcAttachType::Egress] {
             self.detach_tc(netlink, device, hook).await?;
         }
@@ -273,7 +273,7 @@ impl Datapath {
     /// Where the kernel refuses.
     pub fn forget(&mut self, index: u32) -> Result<()> {
         for hook in [XDP, INGRESS, EGRESS] {
-            unpin(&self.pins, index, hook)?;
+            link::detach(&self.pins, index, hook)?;
         }
         self.maps.forget_device(index)
     }
@@ -356,7 +356,7 @@ impl Datapath {
         // The kernel refused a link, and took what cannot be pinned: dropping it detaches it.
         let link = FdLink::try_from(link)
             .map_err(|cause| Error::from_cause(tried, &device.name, &cause))?;
-        pin(&pins, device, XDP, link)
+        link::pin(&pins, device.index, XDP, link)
     }
 
     fn attach_tc(&mut self, device: &Device, hook: TcAttachType) -> Result<()> {
@@ -371,7 +371,7 @@ impl Datapath {
             Ok(link) => {
                 let link = FdLink::try_from(link)
                     .map_err(|cause| Error::from_cause("attach by TCX", &device.name, &cause))?;
-                pin(&pins, device, side(hook), link)
+                link::pin(&pins, device.index, side(hook), link)
             }
             Err(cause) if is_unknown(&cause) => {
                 let own_clsact = clsact::add(device)? || self.maps.note(device.index).own_clsact;
@@ -392,7 +392,7 @@ impl Datapath {
         device: &Device,
         hook: TcAttachType,
     ) -> Result<()> {
-        unpin(&self.pins, device.index, side(hook))?;
+        link::detach(&self.pins, device.index, side(hook))?;
         clsact::detach(netlink, device, hook, self.tc_identifier(hook)?).await
     }
 }
@@ -406,25 +406,6 @@ const fn side(hook: TcAttachType) -> &'static str {
     match hook {
         TcAttachType::Egress => EGRESS,
         TcAttachType::Ingress | TcAttachType::Custom(_) => INGRESS,
-    }
-}
-
-/// Pins a link in place of one whose device is gone, should there be one.
-fn pin(pins: &Pins, device: &Device, hook: &str, link: FdLink) -> Result<()> {
-    unpin(pins, device.index, hook)?;
-    let path = pins.link(device.index, hook);
-    link.pin(&path)
-        .map_err(|cause| Error::from_cause("pin", path.display(), &cause))?;
-    Ok(())
-}
-
-fn unpin(pins: &Pins, device: u32, hook: &str) -> Result<()> {
-    let path = pins.link(device, hook);
-    match std::fs::remove_file(&path) {
-        Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => {
-            Err(Error::from_cause("remove a pin", path.display(), &cause))
-        }
-        _ => Ok(()),
     }
 }
 
