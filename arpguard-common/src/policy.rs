@@ -100,15 +100,12 @@ impl<'a, T: Tables> View<'a, T> {
     /// address that is hidden itself.
     #[inline(always)]
     pub fn sender(&self, rule: Rule, target: Ipv4Addr) -> Option<Ipv4Addr> {
-        let rip = match rule.rip() {
-            Some(rip) if self.owns(rip) => rip,
-            chosen => self.primary(target).or(chosen)?,
-        };
-        if self.rule(rip).is_some() {
-            None
-        } else {
-            Some(rip)
+        let chosen = rule.rip().unwrap_or(Ipv4Addr::UNSPECIFIED);
+        let rip = if self.owns(chosen) { chosen } else { self.primary(target).unwrap_or(chosen) };
+        if rip.is_unspecified() || self.rule(rip).is_some() {
+            return None;
         }
+        Some(rip)
     }
 
     #[inline(always)]

@@ -8,7 +8,7 @@ use arpguard_common::{
 };
 use aya_ebpf::{
     bindings::{TC_ACT_SHOT, TC_ACT_UNSPEC},
-    helpers::{bpf_redirect, bpf_skb_vlan_pop},
+    helpers::{bpf_redirect, bpf_skb_load_bytes, bpf_skb_vlan_pop},
     programs::TcContext,
 };
 
@@ -95,7 +95,18 @@ impl Frame for Packet<'_> {
             // and the check above keeps the window inside. An array of bytes has no alignment.
             return Some(unsafe { *(start as *const [u8; N]) });
         }
-        self.0.load(at).ok()
+        let mut bytes = [0; N];
+        // SAFETY: the helper writes at most N bytes to an array that long, from the context that
+        // the kernel lends to this run of the program.
+        let failed = unsafe {
+            bpf_skb_load_bytes(
+                self.0.skb.skb.cast(),
+                at as u32,
+                bytes.as_mut_ptr().cast(),
+                N as u32,
+            )
+        };
+        (failed == 0).then_some(bytes)
     }
 
     #[inline(always)]

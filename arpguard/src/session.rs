@@ -203,7 +203,7 @@ impl Session {
         };
         let local = local(datapath, &device, |_| false);
         datapath.guard(&self.netlink, &device, &local, mode).await?;
-        datapath.set_why(&device, &before.why)
+        datapath.set_note_text(&device, &before.note)
     }
 }
 

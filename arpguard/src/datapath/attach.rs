@@ -93,8 +93,8 @@ pub struct Attached {
     pub ingress: Option<Ingress>,
     /// Where sent frames are judged.
     pub egress: Option<Egress>,
-    /// Why `ingress` is not a better one; empty where it is the best.
-    pub why: String,
+    /// Why `ingress` is not a better one, or what it lacks; empty where it is the best.
+    pub note: String,
 }
 
 impl Attached {
@@ -108,9 +108,11 @@ const XDP: &str = "xdp";
 const INGRESS: &str = "ingress";
 const EGRESS: &str = "egress";
 
-/// Native XDP on veth copies each packet into a buffer of its own and takes away segmentation
-/// offload from the peer, and what it transmits is lost unless the peer polls (NAPI).
-const VETH: &str = "on veth XDP copies every packet, and native XDP loses answers";
+/// XDP on veth copies each packet into a buffer of its own, and in the driver it takes segmentation
+/// offload away from the peer (`veth_xdp_set` in `drivers/net/veth.c`).
+const VETH: &str = "on veth XDP would copy every packet";
+/// What is transmitted then is lost unless the peer polls (NAPI; `veth_xdp_xmit`).
+const VETH_NATIVE: &str = "answers need a polling peer: ethtool -K PEER gro on";
 
 impl Datapath {
     /// What is attached to `device` now.
@@ -134,11 +136,11 @@ impl Datapath {
             }
         };
         let egress = self.tc_hook(netlink, device, TcAttachType::Egress).await?;
-        let why = self.maps.note(device.index).why;
+        let note = self.maps.note(device.index).text;
         Ok(Attached {
             ingress,
             egress,
-            why,
+            note,
         })
     }
 
@@ -194,7 +196,7 @@ impl Datapath {
         let foreign = self.foreign_xdp(device)?;
         let steps: &[Mode] = match mode {
             Mode::Auto if foreign.is_some() => &[Mode::Tc],
-            Mode::Auto if device.kind.as_deref() == Some("veth") => &[Mode::Tc],
+            Mode::Auto if is_veth(device) => &[Mode::Tc],
             Mode::Auto => &[Mode::Native, Mode::Generic, Mode::Tc],
             Mode::Native => &[Mode::Native],
             Mode::Generic => &[Mode::Generic],
@@ -231,8 +233,9 @@ impl Datapath {
                     }
                     if *step == Mode::Native {
                         why.clear();
+                        why.extend(is_veth(device).then(|| VETH_NATIVE.to_owned()));
                     }
-                    return self.set_why(device, &why.join("; "));
+                    return self.set_note_text(device, &why.join("; "));
                 }
                 Err(error) if Some(step) == steps.last() => return Err(error),
                 Err(error) => why.push(error.to_string()),
@@ -282,9 +285,9 @@ impl Datapath {
     ///
     /// # Errors
     /// Where the kernel refuses.
-    pub fn set_why(&mut self, device: &Device, why: &str) -> Result<()> {
+    pub fn set_note_text(&mut self, device: &Device, text: &str) -> Result<()> {
         let note = Note {
-            why: why.to_owned(),
+            text: text.to_owned(),
             ..self.maps.note(device.index)
         };
         self.maps.set_note(device.index, &note)
@@ -395,6 +398,10 @@ impl Datapath {
         link::detach(&self.pins, device.index, side(hook))?;
         clsact::detach(netlink, device, hook, self.tc_identifier(hook)?).await
     }
+}
+
+fn is_veth(device: &Device) -> bool {
+    device.kind.as_deref() == Some("veth")
 }
 
 /// Whether the kernel does not know TCX at all.

@@ -49,7 +49,7 @@ pub(super) struct Note {
     /// Whether the clsact qdisc is arpguard's.
     pub(super) own_clsact: bool,
     /// Why the ingress hook is not a better one.
-    pub(super) why: String,
+    pub(super) text: String,
 }
 
 impl Note {
@@ -57,17 +57,17 @@ impl Note {
         let mut bytes = [0; 128];
         bytes[0] = u8::from(self.own_clsact);
         let room = bytes.len() - 2;
-        let length = self.why.floor_char_boundary(room);
+        let length = self.text.floor_char_boundary(room);
         bytes[1] = length as u8;
-        bytes[2..2 + length].copy_from_slice(&self.why.as_bytes()[..length]);
+        bytes[2..2 + length].copy_from_slice(&self.text.as_bytes()[..length]);
         bytes
     }
 
     fn from_bytes(bytes: &NoteBytes) -> Self {
-        let why = bytes.get(2..2 + usize::from(bytes[1])).unwrap_or_default();
+        let text = bytes.get(2..2 + usize::from(bytes[1])).unwrap_or_default();
         Self {
             own_clsact: bytes[0] != 0,
-            why: String::from_utf8_lossy(why).into_owned(),
+            text: String::from_utf8_lossy(text).into_owned(),
         }
     }
 }
@@ -346,14 +346,14 @@ mod tests {
     fn a_note_keeps_as_much_of_the_reason_as_there_is_room_for() {
         let short = Note {
             own_clsact: true,
-            why: "XDP program \"fw\" is attached".to_owned(),
+            text: "XDP program \"fw\" is attached".to_owned(),
         };
         assert_eq!(Note::from_bytes(&short.to_bytes()), short);
         let long = Note {
             own_clsact: false,
-            why: "é".repeat(100),
+            text: "é".repeat(100),
         };
-        assert_eq!(Note::from_bytes(&long.to_bytes()).why, "é".repeat(63));
+        assert_eq!(Note::from_bytes(&long.to_bytes()).text, "é".repeat(63));
         assert_eq!(Note::from_bytes(&[0xff; 128]).own_clsact, true);
     }
 }

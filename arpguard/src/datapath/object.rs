@@ -5,7 +5,7 @@ use std::path::Path;
 use arpguard_common::abi::{map, program};
 use aya::{
     EbpfLoader, include_bytes_aligned,
-    programs::{Program, SchedClassifier, Xdp},
+    programs::{Program, ProgramError, SchedClassifier, Xdp},
     util::KernelVersion,
 };
 use aya_obj::programs::XdpAttachType;
@@ -79,12 +79,28 @@ fn load_program(unfinished: &Unfinished, name: &str, program: &mut Program) -> R
     match loaded {
         Ok(()) => {}
         Err(_) if name == program::XDP_FRAGS && !has_multi_buffer_xdp() => return Ok(()),
+        Err(ProgramError::LoadError {
+            io_error,
+            verifier_log,
+        }) => {
+            let _ = std::fs::write("/tmp/vlog", verifier_log.to_string());
+            return Err(match complaint(&verifier_log.to_string()) {
+                Some(line) => Error::new(LOAD, name, format!("the verifier says: {line}")),
+                None => Error::from_cause(LOAD, name, &io_error),
+            });
+        }
         Err(cause) => return Err(Error::from_cause(LOAD, name, &cause)),
     }
     let path = unfinished.program(name);
     program
         .pin(&path)
         .map_err(|cause| Error::from_cause("pin", path.display(), &cause))
+}
+
+/// What the verifier's log ends with, but for its statistics.
+fn complaint(log: &str) -> Option<&str> {
+    let mut lines = log.lines().rev().map(str::trim);
+    lines.find(|line| !line.is_empty() && !line.starts_with("processed "))
 }
 
 fn has_multi_buffer_xdp() -> bool {

@@ -38,8 +38,8 @@ pub struct Device {
     pub ingress: Option<&'static str>,
     /// The hook for sent frames; `None`: not guarded.
     pub egress: Option<&'static str>,
-    /// Why the ingress hook is not a better one; empty where it is the best.
-    pub why: String,
+    /// Why the ingress hook is not a better one, or what it lacks; empty where it is the best.
+    pub note: String,
     /// What was done to frames. Counters of nothing are left out.
     pub counters: Vec<Counter>,
 }
@@ -78,7 +78,7 @@ pub async fn read(datapath: Option<&Datapath>, host: &Host, netlink: &Netlink) -
             index: device.index,
             ingress: attached.ingress.map(Ingress::name),
             egress: attached.egress.map(Egress::name),
-            why: attached.why,
+            note: attached.note,
             counters: totals.as_ref().map(counters).unwrap_or_default(),
         });
     }

@@ -7,6 +7,9 @@ use comfy_table::{ContentArrangement, Table, presets};
 use super::{rules::Rule, status::Status};
 use crate::policy::prefix_text;
 
+/// Columns; below it, breaking words helps no reader.
+const NARROWEST: u16 = 40;
+
 pub(crate) fn rules(out: &mut dyn Write, rules: &[Rule]) -> io::Result<()> {
     if rules.is_empty() {
         return writeln!(out, "no address is hidden here");
@@ -41,7 +44,7 @@ pub(crate) fn status(out: &mut dyn Write, status: &Status) -> io::Result<()> {
         count(status.prefixes, "prefix", "prefixes"),
         pins.display()
     )?;
-    let mut table = columns(&["DEVICE", "INGRESS", "EGRESS", "WHY NOT BETTER"]);
+    let mut table = columns(&["DEVICE", "INGRESS", "EGRESS", "NOTE"]);
     for device in &status.devices {
         let guarded = device.ingress.is_some() && device.egress.is_some();
         table.add_row([
@@ -49,7 +52,7 @@ pub(crate) fn status(out: &mut dyn Write, status: &Status) -> io::Result<()> {
             device.ingress.unwrap_or("-"),
             device.egress.unwrap_or("-"),
             &if guarded {
-                or_dash(&device.why)
+                or_dash(&device.note)
             } else {
                 "not guarded".to_owned()
             },
@@ -81,10 +84,11 @@ pub(crate) fn status(out: &mut dyn Write, status: &Status) -> io::Result<()> {
 
 fn columns(names: &[&str]) -> Table {
     let mut table = Table::new();
-    table
-        .load_style(presets::NOTHING)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_header(names);
+    table.load_style(presets::NOTHING).set_header(names);
+    // A terminal that does not know its width says that it has none.
+    if table.width().is_some_and(|width| width >= NARROWEST) {
+        table.set_content_arrangement(ContentArrangement::Dynamic);
+    }
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
     }
