@@ -21,17 +21,16 @@ pub(super) fn check(facts: &Facts, steps: &[Step]) -> Result<()> {
         }
         bail!("set up: this machine: it has no apt-get, so install by hand: {needed}");
     }
-    let steps = steps.iter().filter(|step| step.needs_root());
-    let steps: Vec<String> = steps.map(ToString::to_string).collect();
-    if !facts.privileged && !steps.is_empty() {
-        let steps = steps.join(" && ");
-        bail!("set up: packages: this user is not root and has no sudo; as root, run `{steps}`");
+    let for_root = steps.iter().filter(|step| step.needs_root());
+    let for_root: Vec<String> = for_root.map(ToString::to_string).collect();
+    if !facts.privileged && !for_root.is_empty() {
+        let commands = for_root.join(" && ");
+        bail!("set up: packages: this user is not root and has no sudo; as root, run `{commands}`");
     }
-    let compiler = facts.not_installed(&COMPILER).into_iter().next();
+    let mut packages = steps.iter().flat_map(Step::packages);
+    let compiler = packages.find(|name| COMPILER.contains(&name.as_str()));
     let rival = RIVALS.iter().find(|name| facts.packages.contains(**name));
-    if !facts.compiles()
-        && let (Some(compiler), Some(rival)) = (compiler, rival)
-    {
+    if let (Some(compiler), Some(rival)) = (compiler, rival) {
         bail!(
             "set up: {compiler}: apt would remove the package {rival} for it; remove that \
              yourself, or install {OTHER_WAY}"
@@ -48,7 +47,8 @@ mod tests {
 
     /// The refusal to do a plan on a machine with these facts.
     fn refusal(facts: &Facts) -> String {
-        let steps = [Step::Refresh, Step::Packages(vec!["iproute2".to_owned()])];
+        let packages = ["iproute2", "rustc-web"].map(String::from).to_vec();
+        let steps = [Step::Refresh, Step::Packages(packages)];
         check(facts, &steps).unwrap_err().to_string()
     }
 
@@ -71,7 +71,7 @@ mod tests {
             ..Facts::default()
         };
         let refusal = refusal(&facts);
-        let commands = "`apt-get update && apt-get install iproute2`";
+        let commands = "`apt-get update && apt-get install iproute2 rustc-web`";
         assert!(refusal.contains(commands), "{refusal}");
     }
 

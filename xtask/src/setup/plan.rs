@@ -40,6 +40,14 @@ impl Step {
     pub(super) fn needs_root(&self) -> bool {
         matches!(self, Self::Refresh | Self::Packages(_))
     }
+
+    /// The packages that it installs.
+    pub(super) fn packages(&self) -> &[String] {
+        match self {
+            Self::Packages(names) => names,
+            Self::Refresh | Self::Link | Self::Linker { .. } => &[],
+        }
+    }
 }
 
 impl fmt::Display for Step {
