@@ -10,14 +10,11 @@ use anyhow::{Context as _, Result, ensure};
 
 /// Runs `command` to its end, its output going where this program's goes.
 pub(crate) fn run(command: &mut Command, what: &str, subject: &str) -> Result<()> {
+    let program = command.get_program().to_owned();
     let status = command
         .status()
-        .with_context(|| format!("{what}: {subject}: {}", program(command)))?;
-    ensure!(
-        status.success(),
-        "{what}: {subject}: {} ended with {status}",
-        program(command)
-    );
+        .with_context(|| format!("{what}: {subject}: {}", program.display()))?;
+    ensure!(status.success(), "{what}: {subject}: {status}");
     Ok(())
 }
 
@@ -43,8 +40,4 @@ pub(crate) fn find(name: &str) -> Option<PathBuf> {
         .chain(["/usr/sbin".into(), "/sbin".into()])
         .map(|directory| directory.join(name))
         .find(|file| file.is_file())
-}
-
-fn program(command: &Command) -> String {
-    command.get_program().display().to_string()
 }

@@ -5,7 +5,7 @@ use std::{
     process::{ExitCode, Stdio},
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 
 use crate::{
     cargo::{self, ARPGUARD},
@@ -43,9 +43,11 @@ pub(crate) fn run(long: bool, filter: Option<&str>) -> Result<ExitCode> {
     let status = tests.wait().context("test: the workspace: cargo")?;
 
     println!("{tally}");
-    if status.success() && !tally.is_success() {
-        return Ok(ExitCode::FAILURE);
-    }
+    ensure!(
+        !status.success() || tally.is_success(),
+        "test: {}: no test ran",
+        filter.unwrap_or("the workspace")
+    );
     Ok(process::exit_code(status))
 }
 
