@@ -1,2 +1,57 @@
-//! arpguard's own commands.
-fn main() {}
+//! arpguard's own commands: `cargo xtask setup`, `demo` and `test`.
+
+mod cargo;
+mod demo;
+mod process;
+mod root;
+mod setup;
+mod tally;
+mod test;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// arpguard's own commands.
+#[derive(Debug, Parser)]
+#[command(bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Install what compiling the eBPF programs and running the tests take.
+    Setup {
+        /// Do not ask before something is installed.
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Show a leak of a hidden address and its cure, in network namespaces of its own (as root).
+    Demo,
+    /// Run every test (as root).
+    Test {
+        /// Run the soak tests for hours instead of seconds.
+        #[arg(long)]
+        long: bool,
+        /// Run only the tests whose name contains this.
+        filter: Option<String>,
+    },
+}
+
+fn main() -> ExitCode {
+    run(Cli::parse().verb).unwrap_or_else(|error| {
+        eprintln!("xtask: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn run(verb: Verb) -> Result<ExitCode> {
+    match verb {
+        Verb::Setup { yes } => setup::run(yes),
+        Verb::Demo => demo::run(),
+        Verb::Test { long, filter } => test::run(long, filter.as_deref()),
+    }
+}

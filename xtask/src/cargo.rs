@@ -1,0 +1,84 @@
+//! The cargo that runs this program, used for more of the workspace.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::process;
+
+/// The variable by which demo and tests find the binary that they are to try.
+pub(crate) const ARPGUARD: &str = "ARPGUARD";
+
+/// A cargo command with the environment of one that was typed.
+pub(crate) fn cargo() -> Command {
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    // `cargo run` put it there from .cargo/config.toml. Left in, build scripts would see it change
+    // between this and a typed command, and each would compile again what the other had compiled.
+    cargo.env_remove("RUSTC_BOOTSTRAP");
+    cargo
+}
+
+/// Builds arpguard as it is shipped, and says where it is.
+pub(crate) fn build_arpguard() -> Result<PathBuf> {
+    build("arpguard", &[], "arpguard")
+}
+
+/// Builds a package in release mode; the path of its binary `name`.
+pub(crate) fn build(package: &str, options: &[&str], name: &str) -> Result<PathBuf> {
+    let mut build = cargo();
+    build
+        .args(["build", "--release", "--package", package])
+        .args(options);
+    process::run(&mut build, "build", package)?;
+    let binary = target_directory()?.join("release").join(name);
+    ensure!(
+        binary.is_file(),
+        "build: {package}: no binary at {}",
+        binary.display()
+    );
+    Ok(binary)
+}
+
+fn target_directory() -> Result<PathBuf> {
+    let metadata = cargo()
+        .args(["metadata", "--no-deps", "--format-version", "1"])
+        .output()
+        .context("find: the target directory: cargo metadata")?;
+    let error = String::from_utf8_lossy(&metadata.stderr);
+    ensure!(
+        metadata.status.success(),
+        "find: the target directory: {}",
+        error.trim()
+    );
+    parse_target_directory(&metadata.stdout)
+}
+
+fn parse_target_directory(metadata: &[u8]) -> Result<PathBuf> {
+    let metadata: serde_json::Value =
+        serde_json::from_slice(metadata).context("find: the target directory: cargo metadata")?;
+    let directory = metadata["target_directory"]
+        .as_str()
+        .context("find: the target directory: cargo metadata does not name it")?;
+    Ok(Path::new(directory).to_path_buf())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn target_directory_with_an_escape() {
+        let found = parse_target_directory(br#"{"target_directory":"/a \"b\"/target"}"#).unwrap();
+        assert_eq!(found, Path::new("/a \"b\"/target"));
+    }
+
+    #[test]
+    fn target_directory_not_named() {
+        assert!(parse_target_directory(b"{}").is_err());
+        assert!(parse_target_directory(b"").is_err());
+    }
+}
