@@ -3,7 +3,7 @@
 //! Addresses are bytes in wire order, numbers are the host's. Nothing has padding, and user space
 //! reads and writes bytes, so no layout is ever assumed of memory that somebody else wrote.
 
-use core::net::Ipv4Addr;
+use core::{net::Ipv4Addr, num::NonZeroU64};
 
 use crate::{
     verdict::{Mode, Policy, Reason},
@@ -93,52 +93,49 @@ impl Key {
     }
 }
 
-/// What policy says of an address or a prefix.
+/// What policy says of an address or a prefix: eight bytes, which are never all zeros.
+///
+/// In memory order: the policy's number plus one, flags, the length in bits of the prefix (32 for a
+/// single address), a zero, and the RIP in wire order. One word with a hole for "no rule" is one
+/// load for a program, and nothing of it is ever undefined, which the verifier of Linux 5.10 wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(C)]
-pub struct Rule {
-    policy: u8,
-    flags: u8,
-    /// Length in bits of the prefix that the rule is about; 32 for a single address.
-    pub prefix_len: u8,
-    reserved: u8,
-    rip: [u8; 4],
-}
+#[repr(transparent)]
+pub struct Rule(NonZeroU64);
 
 impl Rule {
     const AUDIT: u8 = 1;
     const SHIELD: u8 = 2;
 
     /// A rule that hides. `rip`: the sender to use instead, `None` for the device's own choice.
-    pub const fn hide(prefix_len: u8, rip: Option<Ipv4Addr>, mode: Mode, shield: bool) -> Self {
+    pub const fn hide(
+        prefix_len: u8,
+        rip: Option<Ipv4Addr>,
+        mode: Mode,
+        shield: bool,
+    ) -> Option<Self> {
         let audit = match mode {
             Mode::Audit => Self::AUDIT,
             Mode::Enforce => 0,
         };
         let flags = audit | if shield { Self::SHIELD } else { 0 };
-        let rip = match rip {
+        let [a, b, c, d] = match rip {
             Some(rip) => rip.octets(),
             None => [0; 4],
         };
-        Self {
-            policy: Policy::Hide as u8,
-            flags,
-            prefix_len,
-            reserved: 0,
-            rip,
-        }
+        Self::from_bytes([Policy::Hide as u8 + 1, flags, prefix_len, 0, a, b, c, d])
     }
 
     /// Which policy this is a rule of.
     #[inline(always)]
-    pub const fn policy(&self) -> Policy {
+    pub const fn policy(self) -> Policy {
         Policy::Hide
     }
 
     /// Whether verdicts are carried out.
     #[inline(always)]
-    pub const fn mode(&self) -> Mode {
-        if self.flags & Self::AUDIT != 0 {
+    pub const fn mode(self) -> Mode {
+        let [_, flags, ..] = self.to_bytes();
+        if flags & Self::AUDIT != 0 {
             Mode::Audit
         } else {
             Mode::Enforce
@@ -147,14 +144,22 @@ impl Rule {
 
     /// Whether other stations' claims of the address are kept from this host.
     #[inline(always)]
-    pub const fn shields(&self) -> bool {
-        self.flags & Self::SHIELD != 0
+    pub const fn shields(self) -> bool {
+        let [_, flags, ..] = self.to_bytes();
+        flags & Self::SHIELD != 0
+    }
+
+    /// Length in bits of the prefix that the rule is about; 32 for a single address.
+    #[inline(always)]
+    pub const fn prefix_len(self) -> u8 {
+        let [_, _, prefix_len, ..] = self.to_bytes();
+        prefix_len
     }
 
     /// The sender to use in place of the address; `None` for the device's own choice.
     #[inline(always)]
-    pub const fn rip(&self) -> Option<Ipv4Addr> {
-        let [a, b, c, d] = self.rip;
+    pub const fn rip(self) -> Option<Ipv4Addr> {
+        let [.., a, b, c, d] = self.to_bytes();
         let rip = Ipv4Addr::new(a, b, c, d);
         if rip.is_unspecified() {
             None
@@ -164,28 +169,17 @@ impl Rule {
     }
 
     /// As the maps hold it.
+    #[inline(always)]
     pub const fn to_bytes(self) -> [u8; 8] {
-        let [a, b, c, d] = self.rip;
-        [
-            self.policy,
-            self.flags,
-            self.prefix_len,
-            self.reserved,
-            a,
-            b,
-            c,
-            d,
-        ]
+        self.0.get().to_ne_bytes()
     }
 
-    /// From what a map holds.
-    pub const fn from_bytes([policy, flags, prefix_len, reserved, a, b, c, d]: [u8; 8]) -> Self {
-        Self {
-            policy,
-            flags,
-            prefix_len,
-            reserved,
-            rip: [a, b, c, d],
+    /// From what a map holds; `None` for zeros.
+    #[inline(always)]
+    pub const fn from_bytes(bytes: [u8; 8]) -> Option<Self> {
+        match NonZeroU64::new(u64::from_ne_bytes(bytes)) {
+            Some(word) => Some(Self(word)),
+            None => None,
         }
     }
 }
@@ -229,61 +223,61 @@ impl Shape {
     }
 }
 
-/// What a device has for an address or a subnet of its own.
+/// What a device has for an address or a subnet of its own: eight bytes, never all zeros.
+///
+/// In memory order: the address that it uses as sender there, in wire order, whether the entry is
+/// for an address that it has, and zeros.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(C)]
-pub struct Local {
-    primary: [u8; 4],
-    own: u8,
-    reserved: [u8; 3],
-}
+#[repr(transparent)]
+pub struct Local(NonZeroU64);
 
 impl Local {
     /// For a subnet of the device, or for everything else (a prefix of no length): `primary` is
-    /// the address that it uses as sender there.
-    pub const fn subnet(primary: Ipv4Addr) -> Self {
-        Self {
-            primary: primary.octets(),
-            own: 0,
-            reserved: [0; 3],
-        }
+    /// the address that it uses as sender there. `None` where that is 0.0.0.0.
+    pub const fn subnet(primary: Ipv4Addr) -> Option<Self> {
+        Self::new(primary, 0)
     }
 
-    /// For an address of the device; `primary` is the first in its subnet.
-    pub const fn own(primary: Ipv4Addr) -> Self {
-        Self {
-            primary: primary.octets(),
-            own: 1,
-            reserved: [0; 3],
+    /// For an address of the device; `primary` is the first in its subnet. `None` as above.
+    pub const fn own(primary: Ipv4Addr) -> Option<Self> {
+        Self::new(primary, 1)
+    }
+
+    const fn new(primary: Ipv4Addr, own: u8) -> Option<Self> {
+        let [a, b, c, d] = primary.octets();
+        if primary.is_unspecified() {
+            None
+        } else {
+            Self::from_bytes([a, b, c, d, own, 0, 0, 0])
         }
     }
 
     /// Whether the entry is for an address that the device has.
     #[inline(always)]
-    pub const fn is_own(&self) -> bool {
-        self.own != 0
+    pub const fn is_own(self) -> bool {
+        let [_, _, _, _, own, ..] = self.to_bytes();
+        own != 0
     }
 
     /// The address that the device uses as sender.
     #[inline(always)]
-    pub const fn primary(&self) -> Ipv4Addr {
-        let [a, b, c, d] = self.primary;
+    pub const fn primary(self) -> Ipv4Addr {
+        let [a, b, c, d, ..] = self.to_bytes();
         Ipv4Addr::new(a, b, c, d)
     }
 
     /// As the map holds it.
+    #[inline(always)]
     pub const fn to_bytes(self) -> [u8; 8] {
-        let [a, b, c, d] = self.primary;
-        let [x, y, z] = self.reserved;
-        [a, b, c, d, self.own, x, y, z]
+        self.0.get().to_ne_bytes()
     }
 
-    /// From what the map holds.
-    pub const fn from_bytes([a, b, c, d, own, x, y, z]: [u8; 8]) -> Self {
-        Self {
-            primary: [a, b, c, d],
-            own,
-            reserved: [x, y, z],
+    /// From what the map holds; `None` for zeros.
+    #[inline(always)]
+    pub const fn from_bytes(bytes: [u8; 8]) -> Option<Self> {
+        match NonZeroU64::new(u64::from_ne_bytes(bytes)) {
+            Some(word) => Some(Self(word)),
+            None => None,
         }
     }
 }
@@ -341,9 +335,9 @@ pub const fn counter(decided_by: Option<(Policy, Mode)>, reason: Reason) -> usiz
 
 const _: () = {
     assert!(size_of::<Key>() == 8);
-    assert!(size_of::<Rule>() == 8);
+    assert!(size_of::<Option<Rule>>() == 8);
     assert!(size_of::<Shape>() == 16);
-    assert!(size_of::<Local>() == 8);
+    assert!(size_of::<Option<Local>>() == 8);
     assert!(size_of::<Device>() == 8);
 };
 
@@ -359,11 +353,14 @@ mod tests {
         assert_eq!(key.to_bytes(), [1, 2, 3, 4, 10, 0, 0, 1]);
         assert_eq!(Key::from_bytes(key.to_bytes()), key);
         let rule = Rule::hide(24, Some(Ipv4Addr::new(10, 0, 0, 9)), Mode::Audit, true);
-        assert_eq!(rule.to_bytes(), [0, 3, 24, 0, 10, 0, 0, 9]);
-        assert_eq!(Rule::from_bytes(rule.to_bytes()), rule);
-        let local = Local::own(Ipv4Addr::new(10, 0, 0, 9));
+        let rule = rule.unwrap();
+        assert_eq!(rule.to_bytes(), [1, 3, 24, 0, 10, 0, 0, 9]);
+        assert_eq!(Rule::from_bytes(rule.to_bytes()), Some(rule));
+        assert_eq!(Rule::from_bytes([0; 8]), None);
+        let local = Local::own(Ipv4Addr::new(10, 0, 0, 9)).unwrap();
+        assert_eq!(Local::own(Ipv4Addr::UNSPECIFIED), None);
         assert_eq!(local.to_bytes(), [10, 0, 0, 9, 1, 0, 0, 0]);
-        assert_eq!(Local::from_bytes(local.to_bytes()), local);
+        assert_eq!(Local::from_bytes(local.to_bytes()), Some(local));
         let device = Device::new(Mac([2, 0, 0, 0, 0, 7]));
         assert_eq!(device.to_bytes(), [2, 0, 0, 0, 0, 7, 0, 0]);
         assert_eq!(Device::from_bytes(device.to_bytes()), device);

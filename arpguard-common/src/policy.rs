@@ -70,7 +70,7 @@ impl<'a, T: Tables> View<'a, T> {
             None
         };
         match (here, everywhere) {
-            (Some(here), Some(all)) if here.prefix_len < all.prefix_len => Some(all),
+            (Some(here), Some(all)) if here.prefix_len() < all.prefix_len() => Some(all),
             (Some(here), _) => Some(here),
             (None, all) => all,
         }
@@ -101,7 +101,11 @@ impl<'a, T: Tables> View<'a, T> {
     #[inline(always)]
     pub fn sender(&self, rule: Rule, target: Ipv4Addr) -> Option<Ipv4Addr> {
         let chosen = rule.rip().unwrap_or(Ipv4Addr::UNSPECIFIED);
-        let rip = if self.owns(chosen) { chosen } else { self.primary(target).unwrap_or(chosen) };
+        let rip = if self.owns(chosen) {
+            chosen
+        } else {
+            self.primary(target).unwrap_or(chosen)
+        };
         if rip.is_unspecified() || self.rule(rip).is_some() {
             return None;
         }

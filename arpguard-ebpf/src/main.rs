@@ -4,11 +4,6 @@
 //! [`count`], action. Nothing here logs, allocates or loops without a bound.
 #![no_std]
 #![no_main]
-#![expect(
-    missing_docs,
-    unreachable_pub,
-    reason = "of the functions that aya's macros make"
-)]
 
 mod count;
 mod tables;
@@ -22,25 +17,25 @@ use aya_ebpf::{
 
 /// Received frames, on a driver that may spread one over several buffers.
 #[xdp(frags)]
-pub fn arpguard_xdp_mb(ctx: XdpContext) -> u32 {
+fn arpguard_xdp_mb(ctx: XdpContext) -> u32 {
     xdp::receive(&ctx)
 }
 
 /// Received frames, each in one buffer: for kernels before 5.18.
 #[xdp]
-pub fn arpguard_xdp(ctx: XdpContext) -> u32 {
+fn arpguard_xdp(ctx: XdpContext) -> u32 {
     xdp::receive(&ctx)
 }
 
 /// Received frames, where XDP cannot be had.
 #[classifier]
-pub fn arpguard_in(ctx: TcContext) -> i32 {
+fn arpguard_in(ctx: TcContext) -> i32 {
     tc::receive(&ctx)
 }
 
 /// Frames that are sent.
 #[classifier]
-pub fn arpguard_out(ctx: TcContext) -> i32 {
+fn arpguard_out(ctx: TcContext) -> i32 {
     tc::send(&ctx)
 }
 

@@ -17,13 +17,14 @@ use aya_ebpf::{
 static SHAPE: Array<Shape> = Array::with_max_entries(1, 0);
 
 #[map]
-static ADDRESSES: HashMap<Key, Rule> = HashMap::with_max_entries(MAX_ADDRESSES, BPF_F_NO_PREALLOC);
+static ADDRESSES: HashMap<Key, Option<Rule>> =
+    HashMap::with_max_entries(MAX_ADDRESSES, BPF_F_NO_PREALLOC);
 
 #[map]
-static PREFIXES: LpmTrie<Key, Rule> = LpmTrie::with_max_entries(MAX_PREFIXES, 0);
+static PREFIXES: LpmTrie<Key, Option<Rule>> = LpmTrie::with_max_entries(MAX_PREFIXES, 0);
 
 #[map]
-static LOCAL: LpmTrie<Key, Local> = LpmTrie::with_max_entries(MAX_LOCAL, 0);
+static LOCAL: LpmTrie<Key, Option<Local>> = LpmTrie::with_max_entries(MAX_LOCAL, 0);
 
 #[map]
 static DEVICES: HashMap<u32, Device> = HashMap::with_max_entries(MAX_DEVICES, BPF_F_NO_PREALLOC);
@@ -41,17 +42,19 @@ impl Tables for Maps {
     fn exact(&self, device: u32, address: Ipv4Addr) -> Option<Rule> {
         // SAFETY: the map is not preallocated, so the kernel frees an element only after a grace
         // period, and replaces one whole when it is updated.
-        unsafe { ADDRESSES.get(Key::new(device, address)) }.copied()
+        unsafe { ADDRESSES.get(Key::new(device, address)) }
+            .copied()
+            .flatten()
     }
 
     #[inline(always)]
     fn prefix(&self, device: u32, address: Ipv4Addr) -> Option<Rule> {
-        PREFIXES.get(longest(device, address)).copied()
+        PREFIXES.get(longest(device, address)).copied().flatten()
     }
 
     #[inline(always)]
     fn local(&self, device: u32, target: Ipv4Addr) -> Option<Local> {
-        LOCAL.get(longest(device, target)).copied()
+        LOCAL.get(longest(device, target)).copied().flatten()
     }
 
     #[inline(always)]

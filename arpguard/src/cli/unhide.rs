@@ -71,7 +71,7 @@ fn not_hidden(datapath: Option<&Datapath>, prefix: Ipv4Net, places: &[u32]) -> E
             .iter()
             .map(|device| View::new(&datapath.maps, *device));
         let rule = views.find_map(|view| view.rule(prefix.addr()))?;
-        Ipv4Net::new(prefix.addr(), rule.prefix_len).ok()
+        Ipv4Net::new(prefix.addr(), rule.prefix_len()).ok()
     });
     match covering {
         Some(covering) if covering.prefix_len() < prefix.prefix_len() => error.advise(format!(

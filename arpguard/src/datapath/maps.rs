@@ -98,27 +98,29 @@ impl Maps {
         let rule = if prefix.prefix_len() == 32 {
             self.exact(device, prefix.addr())
         } else {
-            let bytes = self.prefixes.get(&trie_key(device, prefix), 0).ok()?;
-            Some(Rule::from_bytes(bytes))
+            self.prefixes
+                .get(&trie_key(device, prefix), 0)
+                .ok()
+                .and_then(Rule::from_bytes)
         };
-        rule.filter(|rule| rule.prefix_len == prefix.prefix_len())
+        // A trie also finds shorter prefixes.
+        rule.filter(|rule| rule.prefix_len() == prefix.prefix_len())
     }
 
     /// All rules, with the device (or every one) and the prefix that each is about.
     pub fn rules(&self) -> impl Iterator<Item = Result<(u32, Ipv4Net, Rule)>> + '_ {
         let rule = |key: Bytes, bytes: Bytes| {
-            let (key, rule) = (Key::from_bytes(key), Rule::from_bytes(bytes));
-            let address = Ipv4Addr::from(key.address);
-            let prefix = Ipv4Net::new(address, rule.prefix_len).unwrap_or(address.into());
-            (u32::from_be_bytes(key.device), prefix, rule)
+            let (key, rule) = (Key::from_bytes(key), Rule::from_bytes(bytes)?);
+            let prefix = Ipv4Net::new(key.address.into(), rule.prefix_len()).ok()?;
+            Some((u32::from_be_bytes(key.device), prefix, rule))
         };
-        let single = self.addresses.iter().map(move |entry| {
-            let (key, bytes) = entry.map_err(|cause| unreadable(map::ADDRESSES, &cause))?;
-            Ok(rule(key, bytes))
+        let single = self.addresses.iter().filter_map(move |entry| match entry {
+            Ok((key, bytes)) => rule(key, bytes).map(Ok),
+            Err(cause) => Some(Err(unreadable(map::ADDRESSES, &cause))),
         });
-        let prefixes = self.prefixes.iter().map(move |entry| {
-            let (key, bytes) = entry.map_err(|cause| unreadable(map::PREFIXES, &cause))?;
-            Ok(rule(key.data(), bytes))
+        let prefixes = self.prefixes.iter().filter_map(move |entry| match entry {
+            Ok((key, bytes)) => rule(key.data(), bytes).map(Ok),
+            Err(cause) => Some(Err(unreadable(map::PREFIXES, &cause))),
         });
         single.chain(prefixes)
     }
@@ -277,21 +279,21 @@ impl Tables for Maps {
 
     fn exact(&self, device: u32, address: Ipv4Addr) -> Option<Rule> {
         let key = Key::new(device, address).to_bytes();
-        self.addresses.get(&key, 0).ok().map(Rule::from_bytes)
+        self.addresses.get(&key, 0).ok().and_then(Rule::from_bytes)
     }
 
     fn prefix(&self, device: u32, address: Ipv4Addr) -> Option<Rule> {
         self.prefixes
             .get(&trie_key(device, address.into()), 0)
             .ok()
-            .map(Rule::from_bytes)
+            .and_then(Rule::from_bytes)
     }
 
     fn local(&self, device: u32, target: Ipv4Addr) -> Option<Local> {
         self.local
             .get(&trie_key(device, target.into()), 0)
             .ok()
-            .map(Local::from_bytes)
+            .and_then(Local::from_bytes)
     }
 
     fn mac(&self, device: u32) -> Option<Mac> {

@@ -83,7 +83,6 @@ fn load_program(unfinished: &Unfinished, name: &str, program: &mut Program) -> R
             io_error,
             verifier_log,
         }) => {
-            let _ = std::fs::write("/tmp/vlog", verifier_log.to_string());
             return Err(match complaint(&verifier_log.to_string()) {
                 Some(line) => Error::new(LOAD, name, format!("the verifier says: {line}")),
                 None => Error::from_cause(LOAD, name, &io_error),

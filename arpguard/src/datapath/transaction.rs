@@ -35,7 +35,7 @@ const NO_PREALLOC: u32 = 1;
 
 /// A journal's key: device, address, prefix length, zeros. The last entry's is all ones.
 type EntryKey = [u8; 12];
-/// A journal's value: a rule's bytes, whether there was one, zeros; or a shape's words.
+/// A journal's value: a rule's bytes (zeros for none) and zeros; or a shape's words.
 type Entry = [u32; 4];
 
 const SHAPE_KEY: EntryKey = [0xff; 12];
@@ -126,15 +126,8 @@ impl Journal {
     fn remember(&mut self, (device, prefix): Place, rule: Option<Rule>) -> Result<()> {
         let [a, b, c, d, e, f, g, h] = Key::new(device, prefix.addr()).to_bytes();
         let key = [a, b, c, d, e, f, g, h, prefix.prefix_len(), 0, 0, 0];
-        let entry = match rule.map(Rule::to_bytes) {
-            Some([a, b, c, d, e, f, g, h]) => [
-                u32::from_ne_bytes([a, b, c, d]),
-                u32::from_ne_bytes([e, f, g, h]),
-                1,
-                0,
-            ],
-            None => [0; 4],
-        };
+        let word = u64::from_ne_bytes(rule.map_or([0; 8], Rule::to_bytes));
+        let entry = [word as u32, (word >> 32) as u32, 0, 0];
         self.write(key, entry)
     }
 
@@ -201,13 +194,12 @@ impl Armed {
             let prefix = Ipv4Net::new(Ipv4Addr::new(e, f, g, h), length)
                 .map_err(|cause| Error::from_cause("read a map", "the journal", &cause))?;
             let place = (u32::from_be_bytes([a, b, c, d]), prefix);
-            let [first, last, present, _] = entry;
-            if present == 0 {
+            let [low, high, ..] = entry;
+            let word = u64::from(low) | u64::from(high) << 32;
+            match Rule::from_bytes(word.to_ne_bytes()) {
+                Some(rule) => returning.push((place, rule)),
                 // First, so that there is room for what returns.
-                maps.remove_rule(place)?;
-            } else {
-                let ([a, b, c, d], [e, f, g, h]) = (first.to_ne_bytes(), last.to_ne_bytes());
-                returning.push((place, Rule::from_bytes([a, b, c, d, e, f, g, h])));
+                None => maps.remove_rule(place)?,
             }
         }
         for (place, rule) in returning {
