@@ -356,6 +356,6 @@ mod tests {
             text: "é".repeat(100),
         };
         assert_eq!(Note::from_bytes(&long.to_bytes()).text, "é".repeat(63));
-        assert_eq!(Note::from_bytes(&[0xff; 128]).own_clsact, true);
+        assert!(Note::from_bytes(&[0xff; 128]).own_clsact);
     }
 }
