@@ -1,1 +1,17 @@
-//! Test harness.
+//! The harness of the tests that need root, and the table of cases that they share.
+//!
+//! [`lab`] makes network namespaces, wires and sockets. [`arp`] builds and reads frames.
+//! [`fixture`] is one real server and its policy, as command lines and as a model on the host;
+//! [`cases`] is what must happen there to every kind of frame. The files under `tests/` run that
+//! table on the host, through `BPF_PROG_TEST_RUN` and over veth pairs, and put whole clusters into
+//! namespaces.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on panics"
+)]
+
+pub mod arp;
+pub mod cases;
+pub mod fixture;
+pub mod lab;

@@ -1,0 +1,198 @@
+//! Received frames.
+
+use std::net::Ipv4Addr;
+
+use arpguard_common::{verdict::Reason, wire::Mac};
+
+use super::{Case, Direction, expect::Expect, vary::Row};
+use crate::{
+    arp::{AD, Frame, NOBODY, Q, announcement, announcing_reply, probe, reply, request},
+    fixture::{
+        AUDITED, AUDITED_ON_ETH0, Device, IN_PREFIX, LONGEST, ON_ETH1, OTHER, RIP, SECOND,
+        SHIELDED, VIP,
+    },
+};
+
+use Device::{Eth0, Eth1, Eth2};
+
+const ASKED: Expect = Expect::Drop(Reason::HiddenRequest);
+const PROBED: Expect = Expect::Drop(Reason::HiddenProbe);
+const CLAIMED: Expect = Expect::Drop(Reason::ShieldedClaim);
+const ANSWER: Expect = Expect::Answer;
+const PERMIT: Expect = Expect::PERMIT;
+
+pub(super) fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for row in in_all_forms() {
+        cases.extend(row.in_all_forms());
+    }
+    for row in in_all_forms().iter().take(DEEP) {
+        cases.push(row.too_deep());
+    }
+    let mut rows = by_policy();
+    rows.extend(director());
+    rows.extend(in_vlans());
+    rows.extend(malformed());
+    cases.extend(rows.iter().map(Row::once));
+    cases
+}
+
+fn row(device: Device, says: &'static str, frame: Frame, expect: Expect) -> Row {
+    Row {
+        direction: Direction::Received,
+        device,
+        says,
+        frame,
+        expect,
+    }
+}
+
+/// The station at the other end asks.
+fn asks(device: Device, tpa: Ipv4Addr) -> Frame {
+    asks_as(device, device.peer(), tpa)
+}
+
+/// It asks in the name of another: as a director does, which has the VIP.
+fn asks_as(device: Device, spa: Ipv4Addr, tpa: Ipv4Addr) -> Frame {
+    request(device.peer_mac(), spa, tpa)
+}
+
+/// How many of the first rows are sent behind too many tags as well.
+const DEEP: usize = 5;
+
+#[rustfmt::skip] // one line for each row
+fn in_all_forms() -> Vec<Row> {
+    let peer = Eth0.peer_mac();
+    let client = Eth0.peer();
+    let says = |spa, tpa| reply(peer, spa, Eth0.mac(), tpa);
+    vec![
+        row(Eth0, "a request for a VIP is dropped", asks(Eth0, VIP), ASKED),
+        row(Eth0, "a request for the RIP passes", asks(Eth0, RIP), PERMIT),
+        row(Eth0, "a director's question as a VIP is answered", asks_as(Eth0, VIP, RIP), ANSWER),
+        row(Eth0, "and as a shielded one", asks_as(Eth0, SHIELDED, RIP), ANSWER),
+        row(Eth0, "a probe for a VIP is dropped", probe(peer, VIP), PROBED),
+        row(Eth0, "a probe for the RIP passes", probe(peer, RIP), PERMIT),
+        row(Eth0, "an announcement of a VIP passes", announcement(peer, VIP), PERMIT),
+        row(Eth0, "a shielded VIP's is dropped", announcement(peer, SHIELDED), CLAIMED),
+        row(Eth0, "and as a reply too", announcing_reply(peer, SHIELDED), CLAIMED),
+        row(Eth0, "a reply to a probe for a VIP passes", says(VIP, NOBODY), PERMIT),
+        row(Eth0, "for a shielded VIP it is dropped", says(SHIELDED, NOBODY), CLAIMED),
+        row(Eth0, "a reply to the RIP passes", says(client, RIP), PERMIT),
+    ]
+}
+
+/// Each policy of the fixture, where it makes a difference.
+#[rustfmt::skip] // one line for each row
+fn by_policy() -> Vec<Row> {
+    let peer = Eth0.peer_mac();
+    let client = Eth0.peer();
+    let audited = Expect::Audit(Reason::HiddenRequest);
+    let probed = Expect::Audit(Reason::HiddenProbe);
+    let behind = Ipv4Addr::new(192, 168, 20, 0);
+    let says = |spa, tpa| reply(peer, spa, Eth0.mac(), tpa);
+    vec![
+        row(Eth1, "a VIP is hidden on every device", asks(Eth1, VIP), ASKED),
+        row(Eth2, "a VIP is hidden without addresses", asks(Eth2, VIP), ASKED),
+        row(Eth0, "a shielded VIP is hidden", asks(Eth0, SHIELDED), ASKED),
+        row(Eth0, "a prefix is hidden", asks(Eth0, IN_PREFIX), ASKED),
+        row(Eth0, "an address inside it is hidden", asks(Eth0, LONGEST), ASKED),
+        row(Eth0, "the address behind it is not", asks(Eth0, behind), PERMIT),
+        row(Eth1, "a VIP is hidden on its device", asks(Eth1, ON_ETH1), ASKED),
+        row(Eth0, "but not on another", asks(Eth0, ON_ETH1), PERMIT),
+        row(Eth0, "a request for an audited VIP passes", asks(Eth0, AUDITED), audited),
+        row(Eth0, "a probe for an audited VIP passes", probe(peer, AUDITED), probed),
+        row(Eth0, "a device's audit wins", asks(Eth0, AUDITED_ON_ETH0), audited),
+        row(Eth1, "but on that device only", asks(Eth1, AUDITED_ON_ETH0), ASKED),
+        row(Eth0, "a VIP announced in a reply passes", announcing_reply(peer, VIP), PERMIT),
+        row(Eth0, "a client's announcement passes", announcement(peer, client), PERMIT),
+        row(Eth0, "a reply to a VIP passes", says(client, VIP), PERMIT),
+        row(Eth0, "a reply as a VIP passes", says(VIP, RIP), PERMIT),
+        row(Eth0, "a reply as a shielded VIP is dropped", says(SHIELDED, RIP), CLAIMED),
+    ]
+}
+
+/// A director's questions.
+#[rustfmt::skip] // one line for each row
+fn director() -> Vec<Row> {
+    let elsewhere = Mac([2, 0, 0, 0, 0, 0x77]);
+    let group = Mac([1, 0, 0x5e, 0, 0, 1]);
+    let neighbour = Ipv4Addr::new(192, 168, 18, 50);
+    let audited = Expect::Audit(Reason::MartianRequest);
+    let away = asks_as(Eth0, VIP, RIP).to(elsewhere);
+    let shielded_away = asks_as(Eth0, SHIELDED, RIP).to(elsewhere);
+    let by_device = AUDITED_ON_ETH0;
+    vec![
+        row(Eth0, "a secondary address is told too", asks_as(Eth0, VIP, SECOND), ANSWER),
+        row(Eth0, "to an address in a prefix too", asks_as(Eth0, LONGEST, RIP), ANSWER),
+        row(Eth1, "another device tells its own", asks_as(Eth1, VIP, OTHER), ANSWER),
+        row(Eth0, "a question to a group is answered", asks_as(Eth0, VIP, RIP).to(group), ANSWER),
+        row(Eth0, "one to another station is not", away, PERMIT),
+        row(Eth0, "as a shielded VIP it is a claim", shielded_away, CLAIMED),
+        row(Eth1, "another device's RIP is not told", asks_as(Eth1, VIP, RIP), PERMIT),
+        row(Eth2, "a device without addresses tells none", asks_as(Eth2, VIP, RIP), PERMIT),
+        row(Eth0, "a neighbour's address is not told", asks_as(Eth0, VIP, neighbour), PERMIT),
+        row(Eth0, "nor to a shielded VIP", asks_as(Eth0, SHIELDED, neighbour), CLAIMED),
+        row(Eth0, "a VIP is not told to a VIP", asks_as(Eth0, VIP, LONGEST), ASKED),
+        row(Eth0, "no answer under audit", asks_as(Eth0, AUDITED, RIP), audited),
+        row(Eth0, "nor under a device's audit", asks_as(Eth0, by_device, RIP), audited),
+        row(Eth1, "but elsewhere there is", asks_as(Eth1, by_device, OTHER), ANSWER),
+    ]
+}
+
+/// Frames of a VLAN, on its parent: only the policies for every device hold.
+#[rustfmt::skip] // one line for each row
+fn in_vlans() -> Vec<Row> {
+    let vlan = &[(Q, 10)];
+    let asked = |device: Device, tpa| asks(device, tpa).tagged(vlan);
+    let question = |spa| asks_as(Eth0, spa, RIP).tagged(vlan);
+    let inner = asks(Eth0, VIP).tagged(&[(AD, 0), (Q, 10)]);
+    let outer = asks(Eth1, ON_ETH1).tagged(&[(AD, 10), (Q, 0)]);
+    vec![
+        row(Eth0, "in a VLAN a VIP is hidden", asked(Eth0, VIP), ASKED),
+        row(Eth0, "inside a priority tag too", inner, ASKED),
+        row(Eth1, "a policy on the parent is not the VLAN's", asked(Eth1, ON_ETH1), PERMIT),
+        row(Eth1, "around a priority tag neither", outer, PERMIT),
+        row(Eth0, "nor is the parent's audit", asked(Eth0, AUDITED_ON_ETH0), ASKED),
+        row(Eth0, "in a VLAN no question is answered", question(VIP), PERMIT),
+        row(Eth0, "in a VLAN a shield holds", question(SHIELDED), CLAIMED),
+    ]
+}
+
+/// What the kernel would not take as ARP for IPv4, and what is no ARP at all.
+fn malformed() -> Vec<Row> {
+    let ask = asks(Eth0, VIP);
+    let odd = |says, change: fn(&mut Frame)| {
+        let mut frame = ask.clone();
+        change(&mut frame);
+        row(Eth0, says, frame, Expect::UNPARSED)
+    };
+    let other = |says, ethertype| {
+        let ask = ask.clone();
+        row(Eth0, says, Frame { ethertype, ..ask }, Expect::Unseen)
+    };
+    vec![
+        odd("another hardware type passes", |f| f.htype = 2),
+        odd("a swapped hardware type passes", |f| f.htype = 0x0100),
+        odd("another protocol passes", |f| f.ptype = 0x86dd),
+        odd("longer hardware addresses pass", |f| f.hlen = 8),
+        odd("longer protocol addresses pass", |f| f.plen = 16),
+        odd("operation 0 passes", |f| f.op = 0),
+        odd("a reverse request passes", |f| f.op = 3),
+        odd("an inverse request passes", |f| f.op = 8),
+        odd("a swapped operation passes", |f| f.op = 0x0100),
+        odd("a packet that lacks a byte passes", |f| f.cut = 1),
+        odd("a packet of one byte passes", |f| f.cut = 27),
+        odd("a packet behind a tag that lacks a byte passes", |f| {
+            f.tags = vec![(Q, 0)];
+            f.cut = 1;
+        }),
+        odd("another protocol behind a tag passes", |f| {
+            f.tags = vec![(AD, 0)];
+            f.ptype = 0x86dd;
+        }),
+        other("RARP passes", 0x8035),
+        other("what says IPv4 passes", 0x0800),
+        other("what says IPv6 passes", 0x86dd),
+        other("802.3 passes", 28),
+    ]
+}

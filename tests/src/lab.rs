@@ -1,0 +1,19 @@
+//! Network namespaces, and what is put into them.
+
+mod binary;
+mod namespace;
+mod port;
+mod segment;
+
+pub use self::{
+    binary::{Output, arpguard},
+    namespace::Namespace,
+    port::Port,
+    segment::{Segment, Wire},
+};
+
+use std::time::Duration;
+
+/// How long to wait for what must come. Never a measure of speed: whoever needs this long has
+/// failed.
+pub const PATIENCE: Duration = Duration::from_secs(20);

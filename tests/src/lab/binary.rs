@@ -1,0 +1,72 @@
+//! The command line under test.
+
+use std::{
+    env,
+    fmt::{self, Display, Formatter},
+    path::PathBuf,
+    process::{Command, ExitStatus},
+};
+
+/// The `arpguard` under test: `$ARPGUARD`, else the release build beside this one.
+///
+/// # Panics
+///
+/// Where there is none, with what to do.
+pub fn arpguard() -> PathBuf {
+    found().unwrap_or_else(|| {
+        panic!(
+            "no arpguard to test: run `cargo xtask test`, or build it with \
+             `cargo build --release -p arpguard`, or name one in $ARPGUARD"
+        )
+    })
+}
+
+/// As [`arpguard`], or `None`.
+pub(super) fn found() -> Option<PathBuf> {
+    if let Some(named) = env::var_os("ARPGUARD") {
+        return Some(PathBuf::from(named)).filter(|path| path.is_file());
+    }
+    // target/{debug,release}/deps/test, or target/{debug,release}/demo
+    let this = env::current_exe().ok()?;
+    this.ancestors()
+        .skip(2)
+        .take(2)
+        .map(|directory| directory.join("release/arpguard"))
+        .find(|path| path.is_file())
+}
+
+/// What a command left behind.
+#[derive(Debug)]
+pub struct Output {
+    /// How it ended.
+    pub status: ExitStatus,
+    /// What it wrote to standard output.
+    pub stdout: String,
+    /// What it wrote to standard error.
+    pub stderr: String,
+}
+
+impl Output {
+    /// Runs a command to its end.
+    pub fn of(command: &mut Command) -> Self {
+        let output = command
+            .output()
+            .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        Self {
+            status: output.status,
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    /// Whether it did what it was asked.
+    pub fn success(&self) -> bool {
+        self.status.success()
+    }
+}
+
+impl Display for Output {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{}\n{}{}", self.status, self.stdout, self.stderr)
+    }
+}
