@@ -38,7 +38,7 @@ const HIDE: &str = "hide";
 
 impl Hide {
     /// The rule for one of the prefixes.
-    pub fn rule(&self, prefix: Ipv4Net) -> Option<Rule> {
+    pub fn rule(&self, prefix: Ipv4Net) -> Rule {
         let rip = match self.rip {
             Rip::Auto => None,
             Rip::Address(address) => Some(address),
