@@ -12,6 +12,7 @@ mod lock;
 mod maps;
 mod object;
 mod transaction;
+mod upgrade;
 
 use std::collections::BTreeSet;
 
@@ -57,7 +58,7 @@ impl Datapath {
             return Ok(None);
         }
         let maps = Maps::open(pins)?;
-        let programs = Programs::open(pins)?;
+        let programs = Programs::open(&pins.programs())?;
         Ok(Some(Self {
             pins: pins.clone(),
             maps,

@@ -64,6 +64,10 @@ impl Session {
         mode: Mode,
         hidden: impl Fn(Ipv4Addr) -> bool,
     ) -> Result<()> {
+        self.writer
+            .loaded()?
+            .upgrade(&self.netlink, &self.host)
+            .await?;
         for device in devices {
             interrupt::check()?;
             let datapath = self.writer.loaded()?;

@@ -104,7 +104,7 @@ impl Attached {
     }
 }
 
-const XDP: &str = "xdp";
+pub(super) const XDP: &str = "xdp";
 const INGRESS: &str = "ingress";
 const EGRESS: &str = "egress";
 
@@ -313,14 +313,7 @@ impl Datapath {
         identifier(self.programs.xdp.info().map(|info| info.id()))
     }
 
-    fn tc_program(&mut self, hook: TcAttachType) -> &mut SchedClassifier {
-        match hook {
-            TcAttachType::Egress => &mut self.programs.tc_egress,
-            TcAttachType::Ingress | TcAttachType::Custom(_) => &mut self.programs.tc_ingress,
-        }
-    }
-
-    fn tc_identifier(&self, hook: TcAttachType) -> Result<u32> {
+    pub(super) fn tc_identifier(&self, hook: TcAttachType) -> Result<u32> {
         let program = match hook {
             TcAttachType::Egress => &self.programs.tc_egress,
             TcAttachType::Ingress | TcAttachType::Custom(_) => &self.programs.tc_ingress,
@@ -364,7 +357,7 @@ impl Datapath {
 
     fn attach_tc(&mut self, device: &Device, hook: TcAttachType) -> Result<()> {
         let pins = self.pins.clone();
-        let program = self.tc_program(hook);
+        let program = self.programs.tc(hook);
         // Before all others: one that ends the walk would let frames past us.
         let options = TcAttachOptions::TcxOrder(LinkOrder::first());
         let link = program
@@ -383,7 +376,7 @@ impl Datapath {
                     ..self.maps.note(device.index)
                 };
                 self.maps.set_note(device.index, &note)?;
-                clsact::attach(self.tc_program(hook), device, hook)
+                clsact::attach(self.programs.tc(hook), device, hook)
             }
             Err(cause) => Err(Error::from_cause("attach by TCX", &device.name, &cause)),
         }
@@ -409,7 +402,7 @@ fn is_unknown(cause: &ProgramError) -> bool {
     matches!(errno(cause), Some(Errno::EINVAL | Errno::EOPNOTSUPP))
 }
 
-const fn side(hook: TcAttachType) -> &'static str {
+pub(super) const fn side(hook: TcAttachType) -> &'static str {
     match hook {
         TcAttachType::Egress => EGRESS,
         TcAttachType::Ingress | TcAttachType::Custom(_) => INGRESS,
