@@ -15,3 +15,4 @@ pub mod arp;
 pub mod cases;
 pub mod fixture;
 pub mod lab;
+pub mod pins;
