@@ -91,6 +91,11 @@ impl Count {
         }
     }
 
+    /// How many there are of one kind: see [`counter`].
+    pub fn of(&self, cell: usize) -> u64 {
+        self.0[cell]
+    }
+
     /// What was counted since `before`.
     pub fn since(mut self, before: Self) -> Self {
         for (now, before) in self.0.iter_mut().zip(before.0) {
