@@ -31,6 +31,11 @@ impl Pins {
         }
     }
 
+    /// Whether they are there.
+    pub fn exist(&self) -> bool {
+        self.directory.exists()
+    }
+
     /// Where a program is pinned.
     pub fn program(&self, name: &str) -> PathBuf {
         self.directory.join("programs").join(name)
