@@ -287,7 +287,7 @@ fn unguarded_the_kernel_answers_for_every_address() {
             continue;
         }
         let (seen, back) = pair.receive(&case.frame);
-        assert_eq!(seen, [case.frame.clone()], "{}", case.name);
+        assert_eq!(seen, std::slice::from_ref(&case.frame), "{}", case.name);
         let said: Vec<_> = kernel_says(&case.frame, case.device)
             .map(|frame| frame.bytes())
             .into_iter()
