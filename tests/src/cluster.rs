@@ -153,12 +153,12 @@ impl Cluster {
         }
     }
 
-    /// Hides every VIP on its real servers.
-    pub fn guard(&self) {
+    /// Hides every VIP on its real servers, with `options` added to the command.
+    pub fn guard(&self, options: &str) {
         for service in &self.services {
             for server in &service.servers {
                 let Station { host, ip, .. } = &self.stations[*server];
-                host.guard(&format!("hide {} --rip {ip}", service.vip));
+                host.guard(&format!("hide {} --rip {ip} {options}", service.vip));
             }
         }
     }

@@ -159,12 +159,11 @@ fn under_fire(lab: &Lab, one_round: impl Fn(&Answers)) -> Heard {
     })
 }
 
-#[test]
-fn an_address_that_is_added_while_it_is_asked_for_is_never_told() {
+fn is_never_told(options: &str) {
     let lab = Lab::new();
     let heard = under_fire(&lab, |answers| {
         lab.server
-            .guard(&format!("hide {VIP} --rip {RIP} --add-to lo"));
+            .guard(&format!("hide {VIP} --rip {RIP} --add-to lo {options}"));
         let addresses = lab.server.sh("ip -4 -o addr show dev lo");
         assert!(addresses.contains(&format!("{VIP}/32")), "{addresses}");
         lab.asks_as_the_vip();
@@ -181,6 +180,16 @@ fn an_address_that_is_added_while_it_is_asked_for_is_never_told() {
         heard.leaks.first()
     );
     assert!(heard.own > 0, "no request of its own was heard");
+}
+
+#[test]
+fn an_address_that_is_added_while_it_is_asked_for_is_never_told() {
+    is_never_told("");
+}
+
+#[test]
+fn nor_with_native_xdp() {
+    is_never_told("--attach native");
 }
 
 /// The control: one after the other, there is such a moment.

@@ -80,8 +80,8 @@ fn to_drop(cluster: &Cluster, count: usize) -> Vec<u64> {
     all
 }
 
-fn hold(cluster: &Cluster) {
-    cluster.guard();
+fn hold(cluster: &Cluster, options: &str) {
+    cluster.guard(options);
     cluster.hear();
     resolves_to_the_directors(cluster);
 
@@ -145,17 +145,27 @@ fn connections(cluster: &Cluster) {
 
 #[test]
 fn the_client_always_has_the_director() {
-    hold(&Cluster::direct_routing());
+    hold(&Cluster::direct_routing(), "");
+}
+
+#[test]
+fn so_it_does_with_native_xdp() {
+    hold(&Cluster::direct_routing(), "--attach native");
+}
+
+#[test]
+fn so_it_does_with_generic_xdp() {
+    hold(&Cluster::direct_routing(), "--attach generic");
 }
 
 #[test]
 fn the_router_before_the_client_always_has_the_director() {
-    hold(&Cluster::behind_a_router());
+    hold(&Cluster::behind_a_router(), "");
 }
 
 #[test]
 fn two_directors_that_serve_for_each_other_are_not_confused() {
-    hold(&Cluster::each_directs_for_the_other());
+    hold(&Cluster::each_directs_for_the_other(), "");
 }
 
 /// The control: unguarded, real servers answer, and take the client over as soon as they ask.

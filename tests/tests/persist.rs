@@ -42,7 +42,7 @@ fn running(name: &str) -> Vec<PathBuf> {
 fn an_address_stays_hidden_when_the_command_has_returned() {
     let cluster = Cluster::direct_routing();
     assert_ne!(leaks(&cluster), 0, "unguarded");
-    cluster.guard();
+    cluster.guard("");
     for server in &cluster.stations {
         let running = running(server.host.name());
         assert!(running.is_empty(), "{running:?}");
@@ -54,7 +54,7 @@ fn an_address_stays_hidden_when_the_command_has_returned() {
 fn an_address_stays_hidden_when_later_commands_are_killed() {
     let cluster = Cluster::direct_routing();
     assert_ne!(leaks(&cluster), 0, "unguarded");
-    cluster.guard();
+    cluster.guard("");
     let server = &cluster.stations[1].host;
     for number in 0..40 {
         let verb: &[&str] = match number % 4 {
@@ -113,7 +113,7 @@ fn an_address_stays_hidden_from_a_private_mount_namespace() {
 #[test]
 fn a_command_through_ip_undoes_what_was_done_from_outside() {
     let cluster = Cluster::direct_routing();
-    cluster.guard();
+    cluster.guard("");
     assert_eq!(leaks(&cluster), 0, "guarded");
     let host = &cluster.stations[1].host;
     let output = Output::of(
@@ -129,7 +129,7 @@ fn a_command_through_ip_undoes_what_was_done_from_outside() {
 #[test]
 fn what_is_detached_leaves_no_trace() {
     let cluster = Cluster::direct_routing();
-    cluster.guard();
+    cluster.guard("");
     assert_eq!(leaks(&cluster), 0, "guarded");
     for server in &cluster.services[0].servers {
         let host = &cluster.stations[*server].host;
