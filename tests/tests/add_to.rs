@@ -1,7 +1,7 @@
 //! There is no moment at which a VIP is up and not hidden.
 #![expect(
     clippy::unwrap_used,
-    reason = "a test that cannot go on panics, also in its helpers"
+    reason = "a test that cannot go on panics, also outside of #[test]"
 )]
 
 use std::{

@@ -1,7 +1,7 @@
 //! LVS-DR clusters: whoever asks has the director's hardware address for the VIP, always.
 #![expect(
     clippy::unwrap_used,
-    reason = "a test that cannot go on panics, also in its helpers"
+    reason = "a test that cannot go on panics, also outside of #[test]"
 )]
 
 use std::collections::BTreeSet;

@@ -1,7 +1,7 @@
 //! What is hidden stays hidden when no process is there that has hidden it.
 #![expect(
     clippy::unwrap_used,
-    reason = "a test that cannot go on panics, also in its helpers"
+    reason = "a test that cannot go on panics, also outside of #[test]"
 )]
 
 use std::{fs, path::PathBuf, process::Stdio, thread, time::Duration};

@@ -1,7 +1,7 @@
 //! The table of cases through the pinned programs, by `BPF_PROG_TEST_RUN`.
 #![expect(
     clippy::unwrap_used,
-    reason = "a test that cannot go on panics, also in its helpers"
+    reason = "a test that cannot go on panics, also outside of #[test]"
 )]
 
 use arpguard_common::abi::{map, program};

@@ -1,7 +1,7 @@
 //! The table of cases over veth pairs, with the programs attached in each of the ways there are.
 #![expect(
     clippy::unwrap_used,
-    reason = "a test that cannot go on panics, also in its helpers"
+    reason = "a test that cannot go on panics, also outside of #[test]"
 )]
 
 use std::{cell::Cell, collections::BTreeMap};
