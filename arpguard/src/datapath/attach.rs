@@ -111,8 +111,8 @@ const EGRESS: &str = "egress";
 /// XDP on veth copies each packet into a buffer of its own, and in the driver it takes segmentation
 /// offload away from the peer (`veth_xdp_set` in `drivers/net/veth.c`).
 const VETH: &str = "on veth XDP would copy every packet";
-/// What is transmitted then is lost unless the peer polls (NAPI; `veth_xdp_xmit`).
-const VETH_NATIVE: &str = "answers need a polling peer: ethtool -K PEER gro on";
+/// What is transmitted then wakes no peer without an XDP program (`veth_xdp_flush`).
+const VETH_NATIVE: &str = "answers are lost unless the peer has an XDP program too";
 
 impl Datapath {
     /// What is attached to `device` now.
