@@ -1,6 +1,9 @@
 //! What arpguard has pinned for one namespace.
 
-use std::{fmt, fs, path::PathBuf};
+use std::{
+    fmt, fs,
+    path::{Path, PathBuf},
+};
 
 use arpguard_common::{
     abi::{Counters, counter, map},
@@ -34,6 +37,11 @@ impl Pins {
     /// Whether they are there.
     pub fn exist(&self) -> bool {
         self.directory.exists()
+    }
+
+    /// The directory itself.
+    pub fn directory(&self) -> &Path {
+        &self.directory
     }
 
     /// Where a program is pinned.

@@ -27,13 +27,14 @@ use crate::{
 const REPLACE: &str = "replace the programs on";
 
 impl Datapath {
-    /// Puts this binary's programs in place of those in the kernel, where they are another build's.
+    /// Puts this binary's programs in place of those in the kernel, where they are another build's;
+    /// whether they were.
     ///
     /// # Errors
     /// Where the kernel refuses one. Those before it are replaced then, which does no harm.
-    pub async fn upgrade(&mut self, netlink: &Netlink, host: &Host) -> Result<()> {
+    pub async fn upgrade(&mut self, netlink: &Netlink, host: &Host) -> Result<bool> {
         if self.maps.build() == object::BUILD {
-            return Ok(());
+            return Ok(false);
         }
         let directory = self.pins.next_programs();
         remove_directory(&directory)?;
@@ -43,7 +44,8 @@ impl Datapath {
         for device in &host.devices {
             self.replace(netlink, device, &mut next).await?;
         }
-        self.take_over(next)
+        self.take_over(next)?;
+        Ok(true)
     }
 
     async fn replace(&self, netlink: &Netlink, device: &Device, next: &mut Programs) -> Result<()> {
