@@ -1,5 +1,7 @@
 //! Another build's programs are replaced while they guard: no frame goes unjudged.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use arpguard_common::wire::Mac;
