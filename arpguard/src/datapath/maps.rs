@@ -15,10 +15,7 @@ use aya::util::nr_cpus;
 use ipnet::Ipv4Net;
 use nix::errno::Errno;
 
-use super::{
-    bpffs::{Pins, Unfinished},
-    object,
-};
+use super::bpffs::{Pins, Unfinished};
 use crate::error::{Error, Result, errno};
 
 /// User space's own notes on the devices, and on every device the build of the programs. The
@@ -76,11 +73,11 @@ impl Note {
     }
 }
 
-pub(super) fn create_notes(unfinished: &Unfinished) -> Result<()> {
+pub(super) fn create_notes(unfinished: &Unfinished, build: &str) -> Result<()> {
     let create = || -> Result<(), Box<dyn std::error::Error + 'static>> {
         let mut notes = HashMap::<MapData, u32, NoteBytes>::create(abi::MAX_DEVICES, NO_PREALLOC)?;
         let build = Note {
-            text: object::BUILD.to_owned(),
+            text: build.to_owned(),
             ..Note::default()
         };
         notes.insert(EVERY_DEVICE, build.to_bytes(), 0)?;

@@ -58,7 +58,7 @@ fn load_unfinished(pins: &Pins) -> Result<Unfinished> {
             .pin(&path)
             .map_err(|cause| Error::from_cause("pin", path.display(), &cause))?;
     }
-    maps::create_notes(&unfinished)?;
+    maps::create_notes(&unfinished, BUILD)?;
     Ok(unfinished)
 }
 
