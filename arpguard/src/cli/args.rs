@@ -2,7 +2,6 @@
 
 use std::{
     io::{self, Read as _},
-    net::Ipv4Addr,
     path::PathBuf,
 };
 
@@ -13,7 +12,7 @@ use ipnet::Ipv4Net;
 use crate::{
     datapath::Mode,
     error::{Error, Result},
-    policy::Rip,
+    policy::{Rip, parse_prefix, parse_rip},
 };
 
 /// Keeps addresses of this host out of ARP, by IP, on a stock kernel.
@@ -92,7 +91,7 @@ pub(super) struct Hide {
     vips: Vec<Targets>,
     /// The sender of this host's own requests in place of the VIP; auto: the outgoing device's
     /// primary address in the subnet of the target
-    #[arg(long, value_name = "RIP|auto", default_value = "auto", value_parser = rip)]
+    #[arg(long, value_name = "RIP|auto", default_value = "auto", value_parser = parse_rip)]
     pub(super) rip: Rip,
     /// Only on this device; may be repeated [default: every device that speaks ARP]
     #[arg(long, value_name = "IF")]
@@ -216,7 +215,7 @@ fn parse_lines(text: &str, prefixes: &mut Vec<Ipv4Net>) -> Result<()> {
     for (number, line) in text.lines().enumerate() {
         let words = line.split('#').next().unwrap_or_default();
         for word in words.split_whitespace() {
-            prefixes.push(prefix(word).map_err(|why| {
+            prefixes.push(parse_prefix(word).map_err(|why| {
                 let place = format!("standard input, line {}", number + 1);
                 Error::new("read addresses", place, format!("{word}: {why}")).usage()
             })?);
@@ -229,61 +228,13 @@ fn targets(word: &str) -> Result<Targets, String> {
     if word == "-" {
         Ok(Targets::StandardInput)
     } else {
-        prefix(word).map(Targets::One)
+        parse_prefix(word).map(Targets::One)
     }
-}
-
-fn prefix(word: &str) -> Result<Ipv4Net, String> {
-    if let Ok(address) = word.parse::<Ipv4Addr>() {
-        return Ok(address.into());
-    }
-    if word.parse::<std::net::Ipv6Addr>().is_ok() {
-        return Err("IPv6 has no ARP".to_owned());
-    }
-    let net: Ipv4Net = word
-        .parse()
-        .map_err(|_| "not an IPv4 address or prefix".to_owned())?;
-    if net == net.trunc() {
-        Ok(net)
-    } else {
-        Err(format!(
-            "it has host bits set; {} or {}?",
-            net.trunc(),
-            net.addr()
-        ))
-    }
-}
-
-fn rip(word: &str) -> Result<Rip, String> {
-    if word == "auto" {
-        return Ok(Rip::Auto);
-    }
-    word.parse()
-        .map(Rip::Address)
-        .map_err(|_| "neither an IPv4 address nor auto".to_owned())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn reads_addresses_as_ip_and_nft_write_them() {
-        assert_eq!(prefix("10.0.0.1"), Ok("10.0.0.1/32".parse().unwrap()));
-        assert_eq!(prefix("10.0.0.0/24"), Ok("10.0.0.0/24".parse().unwrap()));
-        for (word, why) in [
-            ("10.0.0.256", "not an IPv4 address or prefix"),
-            ("10.0.0.0/33", "not an IPv4 address or prefix"),
-            ("eth0", "not an IPv4 address or prefix"),
-            ("::1", "IPv6 has no ARP"),
-            (
-                "10.0.0.1/24",
-                "it has host bits set; 10.0.0.0/24 or 10.0.0.1?",
-            ),
-        ] {
-            assert_eq!(prefix(word), Err(why.to_owned()), "{word}");
-        }
-    }
 
     #[test]
     fn reads_lines_with_comments_and_tells_where_one_is_wrong() {
