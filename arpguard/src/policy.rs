@@ -9,7 +9,7 @@ use std::net::Ipv4Addr;
 use arpguard_common::{abi::Rule, policy::EVERY_DEVICE, verdict::Mode};
 use ipnet::Ipv4Net;
 
-pub(crate) use self::check::longest_match;
+pub(crate) use self::check::{MEANT, NEEDED, longest_match, needed};
 pub use self::{
     check::{Part, Refusal, check, check_on},
     devices::{devices, existing, guardable},

@@ -56,6 +56,11 @@ pub(super) enum Verb {
     Hide(Hide),
     /// Hide addresses no longer
     Unhide(Unhide),
+    /// Make the policy what files say: nothing else is hidden, no other device guarded
+    Apply(Apply),
+    /// Print the policy as a file that `apply` reads
+    #[command(after_help = SAVE_EXAMPLES)]
+    Save,
     /// Show the addresses that are hidden
     List,
     /// Show the guarded devices, how they are guarded, and what was done to how many frames
@@ -130,6 +135,41 @@ pub(super) struct Unhide {
     /// Before they are seen, remove the VIPs from this device
     #[arg(long, value_name = "DEV")]
     pub(super) del_from: Option<String>,
+}
+
+const SAVE_EXAMPLES: &str = "\
+Examples:
+  arpguard save > /etc/arpguard/arpguard.toml
+  arpguard --netns blue save | arpguard --netns green apply /dev/stdin";
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Rules are added or replaced before any is removed, so an address that both the old policy and the
+new one hide is hidden throughout. A file with any error changes nothing.
+
+Examples:
+  arpguard apply /etc/arpguard/arpguard.toml
+  arpguard apply /etc/arpguard/conf.d --dry-run
+  arpguard -o json apply --dry-run /etc/arpguard/arpguard.toml
+
+A file:
+  devices = [\"eth0\", \"bond*\"]        # default: every device that speaks ARP
+  attach  = \"auto\"                    # or native, generic, tc
+
+  [[hide]]
+  ip     = [\"192.168.18.101\", \"192.168.19.0/24\"]
+  rip    = \"192.168.18.10\"            # default: auto
+  dev    = \"eth0\"                     # default: all that are guarded
+  shield = true                       # these three are false by default
+  audit  = false
+  force  = false")]
+pub(super) struct Apply {
+    /// Files, and directories whose *.toml are read in the order of their names
+    #[arg(required = true, value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub(super) paths: Vec<PathBuf>,
+    /// Print what would be done, and change nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
 }
 
 #[derive(Debug, Args)]

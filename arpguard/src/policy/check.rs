@@ -32,15 +32,25 @@ pub struct Refusal {
 pub enum Part {
     /// The prefix that holds this address.
     Holding(Ipv4Addr),
+    /// The prefix that holds this address, which the host needs, and which can be forced.
+    Needed(Ipv4Addr),
     /// The RIP.
     Rip,
 }
 
 impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {
-        refusal.error
+        match refusal.part {
+            Part::Needed(_) => refusal
+                .error
+                .advise(format!("{NEEDED}; use --force {MEANT}")),
+            Part::Holding(_) | Part::Rip => refusal.error,
+        }
     }
 }
+
+pub(crate) const NEEDED: &str = "the LAN would lose this host";
+pub(crate) const MEANT: &str = "if that is meant";
 
 /// Checks what makes no sense on any host, of the blocks of a policy.
 ///
@@ -99,11 +109,6 @@ pub fn check_on(
                 error,
             })?;
         }
-        let refuse = |address, error| Refusal {
-            block,
-            part: Part::Holding(address),
-            error,
-        };
         let single = hide
             .prefixes
             .iter()
@@ -111,8 +116,11 @@ pub fn check_on(
         for prefix in single {
             if let Some(device) = broadcasts.get(&prefix.addr()) {
                 let why = format!("it is the broadcast address of a subnet of {device}");
-                let error = Error::new(HIDE, prefix_text(*prefix), why);
-                return Err(refuse(prefix.addr(), error));
+                return Err(Refusal {
+                    block,
+                    part: Part::Holding(prefix.addr()),
+                    error: Error::new(HIDE, prefix_text(*prefix), why),
+                });
             }
         }
         if hide.force || hide.mode == Mode::Audit {
@@ -120,7 +128,11 @@ pub fn check_on(
         }
         for device in &placed.devices {
             if let Some((address, error)) = needed(hide, host, device) {
-                return Err(refuse(address, error));
+                return Err(Refusal {
+                    block,
+                    part: Part::Needed(address),
+                    error,
+                });
             }
         }
     }
@@ -141,15 +153,14 @@ pub(crate) fn longest_match(
 
 /// An address of `device` that would be hidden, and why the host needs it: with its own address
 /// silenced, the neighbours lose the host in minutes.
-fn needed(hide: &Hide, host: &Host, device: &Device) -> Option<(Ipv4Addr, Error)> {
+pub(crate) fn needed(hide: &Hide, host: &Host, device: &Device) -> Option<(Ipv4Addr, Error)> {
     let mut on_link = device
         .addresses
         .iter()
         .filter(|address| !address.host_scope);
     let (first, second) = (on_link.next(), on_link.next());
     let refuse = |address: Ipv4Addr, why: &str| {
-        let error = Error::new(HIDE, address, format!("it is {why} {}", device.name))
-            .advise("the LAN would lose this host; use --force if that is meant");
+        let error = Error::new(HIDE, address, format!("it is {why} {}", device.name));
         Some((address, error))
     };
     if let Some(first) = first

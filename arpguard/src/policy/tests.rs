@@ -1,6 +1,7 @@
 use std::slice;
 
 use super::*;
+use crate::error::Error;
 use crate::host::{Address, Host, Unguardable};
 
 fn address(text: &str) -> Address {
@@ -59,7 +60,10 @@ fn refusal(hide: &Hide) -> String {
     };
     let hidden = |address| address == Ipv4Addr::new(10, 0, 0, 10);
     let checked = check(slice::from_ref(hide)).and_then(|()| check_on(&[placed], &host, hidden));
-    checked.map_or_else(|refusal| refusal.error.to_string(), |()| "fine".to_owned())
+    checked.map_or_else(
+        |refusal| Error::from(refusal).to_string(),
+        |()| "fine".to_owned(),
+    )
 }
 
 #[test]

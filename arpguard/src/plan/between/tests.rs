@@ -123,7 +123,7 @@ fn check_steps(steps: &[Kernel], one: &Rules, other: &Rules) -> Result<(), TestC
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
     fn a_plan_makes_the_second_policy_of_the_first(now in policy(), wanted in policy()) {
