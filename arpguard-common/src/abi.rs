@@ -107,12 +107,7 @@ impl Rule {
     const SHIELD: u8 = 2;
 
     /// A rule that hides. `rip`: the sender to use instead, `None` for the device's own choice.
-    pub const fn hide(
-        prefix_len: u8,
-        rip: Option<Ipv4Addr>,
-        mode: Mode,
-        shield: bool,
-    ) -> Option<Self> {
+    pub const fn hide(prefix_len: u8, rip: Option<Ipv4Addr>, mode: Mode, shield: bool) -> Self {
         let audit = match mode {
             Mode::Audit => Self::AUDIT,
             Mode::Enforce => 0,
@@ -122,7 +117,16 @@ impl Rule {
             Some(rip) => rip.octets(),
             None => [0; 4],
         };
-        Self::from_bytes([Policy::Hide as u8 + 1, flags, prefix_len, 0, a, b, c, d])
+        Self(word([
+            Policy::Hide as u8 + 1,
+            flags,
+            prefix_len,
+            0,
+            a,
+            b,
+            c,
+            d,
+        ]))
     }
 
     /// Which policy this is a rule of.
@@ -184,6 +188,14 @@ impl Rule {
     }
 }
 
+/// Bytes as one word. Whoever calls it sets one of them to a constant that is not zero.
+const fn word(bytes: [u8; 8]) -> NonZeroU64 {
+    match NonZeroU64::new(u64::from_ne_bytes(bytes)) {
+        Some(word) => word,
+        None => NonZeroU64::MIN,
+    }
+}
+
 /// How many rules there are in each table, so that a program skips the empty ones. May be too
 /// large while user space writes, never too small.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -225,38 +237,37 @@ impl Shape {
 
 /// What a device has for an address or a subnet of its own: eight bytes, never all zeros.
 ///
-/// In memory order: the address that it uses as sender there, in wire order, whether the entry is
+/// In memory order: the address that it uses as sender there, in wire order, 1 for a subnet or 2
 /// for an address that it has, and zeros.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(transparent)]
 pub struct Local(NonZeroU64);
 
 impl Local {
+    const SUBNET: u8 = 1;
+    const OWN: u8 = 2;
+
     /// For a subnet of the device, or for everything else (a prefix of no length): `primary` is
-    /// the address that it uses as sender there. `None` where that is 0.0.0.0.
-    pub const fn subnet(primary: Ipv4Addr) -> Option<Self> {
-        Self::new(primary, 0)
+    /// the address that it uses as sender there.
+    pub const fn subnet(primary: Ipv4Addr) -> Self {
+        Self::new(primary, Self::SUBNET)
     }
 
-    /// For an address of the device; `primary` is the first in its subnet. `None` as above.
-    pub const fn own(primary: Ipv4Addr) -> Option<Self> {
-        Self::new(primary, 1)
+    /// For an address of the device; `primary` is the first in its subnet.
+    pub const fn own(primary: Ipv4Addr) -> Self {
+        Self::new(primary, Self::OWN)
     }
 
-    const fn new(primary: Ipv4Addr, own: u8) -> Option<Self> {
+    const fn new(primary: Ipv4Addr, kind: u8) -> Self {
         let [a, b, c, d] = primary.octets();
-        if primary.is_unspecified() {
-            None
-        } else {
-            Self::from_bytes([a, b, c, d, own, 0, 0, 0])
-        }
+        Self(word([a, b, c, d, kind, 0, 0, 0]))
     }
 
     /// Whether the entry is for an address that the device has.
     #[inline(always)]
     pub const fn is_own(self) -> bool {
-        let [_, _, _, _, own, ..] = self.to_bytes();
-        own != 0
+        let [_, _, _, _, kind, ..] = self.to_bytes();
+        kind == Self::OWN
     }
 
     /// The address that the device uses as sender.
@@ -353,13 +364,11 @@ mod tests {
         assert_eq!(key.to_bytes(), [1, 2, 3, 4, 10, 0, 0, 1]);
         assert_eq!(Key::from_bytes(key.to_bytes()), key);
         let rule = Rule::hide(24, Some(Ipv4Addr::new(10, 0, 0, 9)), Mode::Audit, true);
-        let rule = rule.unwrap();
         assert_eq!(rule.to_bytes(), [1, 3, 24, 0, 10, 0, 0, 9]);
         assert_eq!(Rule::from_bytes(rule.to_bytes()), Some(rule));
         assert_eq!(Rule::from_bytes([0; 8]), None);
-        let local = Local::own(Ipv4Addr::new(10, 0, 0, 9)).unwrap();
-        assert_eq!(Local::own(Ipv4Addr::UNSPECIFIED), None);
-        assert_eq!(local.to_bytes(), [10, 0, 0, 9, 1, 0, 0, 0]);
+        let local = Local::own(Ipv4Addr::new(10, 0, 0, 9));
+        assert_eq!(local.to_bytes(), [10, 0, 0, 9, 2, 0, 0, 0]);
         assert_eq!(Local::from_bytes(local.to_bytes()), Some(local));
         let device = Device::new(Mac([2, 0, 0, 0, 0, 7]));
         assert_eq!(device.to_bytes(), [2, 0, 0, 0, 0, 7, 0, 0]);

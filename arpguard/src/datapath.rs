@@ -44,11 +44,19 @@ pub struct Datapath {
 }
 
 impl Datapath {
-    /// Opens what is loaded, to read it; `None` where nothing is.
+    /// Opens what is loaded, to read it; `None` where nothing is. Waits for a change that is under
+    /// way, and undoes one whose process has died, so that no half of a change is ever shown.
     ///
     /// # Errors
     /// Where it is another version's, or cannot be read.
     pub fn open(pins: &Pins) -> Result<Option<Self>> {
+        if pins.journal().exists() {
+            return Ok(Writer::lock(pins)?.datapath);
+        }
+        Self::open_as_it_is(pins)
+    }
+
+    fn open_as_it_is(pins: &Pins) -> Result<Option<Self>> {
         pins.refuse_other_versions()?;
         if !pins.exists() {
             return Ok(None);
@@ -81,7 +89,7 @@ impl Writer {
     pub fn lock(pins: &Pins) -> Result<Self> {
         let lock = Lock::take(pins)?;
         pins.remove_unfinished()?;
-        let mut datapath = Datapath::open(pins)?;
+        let mut datapath = Datapath::open_as_it_is(pins)?;
         if let Some(datapath) = &mut datapath {
             transaction::recover(&mut datapath.maps, pins)?;
         }
@@ -101,7 +109,7 @@ impl Writer {
             Some(datapath) => datapath,
             None => {
                 object::load(&self.pins)?;
-                Datapath::open(&self.pins)?.ok_or_else(|| {
+                Datapath::open_as_it_is(&self.pins)?.ok_or_else(|| {
                     Error::new(
                         "load the programs",
                         self.pins.display(),

@@ -35,11 +35,8 @@ pub fn check() -> Result<()> {
         .get()
         .is_some_and(|requested| requested.load(Ordering::Relaxed));
     if requested {
-        return Err(Error::new(
-            "stop",
-            "a signal",
-            "interrupted, and nothing was changed",
-        ));
+        let why = "a signal asked arpguard to end, and nothing was changed";
+        return Err(Error::new("change the policy", "interrupted", why));
     }
     Ok(())
 }

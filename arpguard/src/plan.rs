@@ -22,7 +22,7 @@ pub fn hide(placed: &Placed<'_>) -> Vec<Change> {
     let change = |device: u32, prefix: Ipv4Net| Change {
         device,
         prefix,
-        rule: hide.rule(prefix),
+        rule: Some(hide.rule(prefix)),
     };
     placed
         .places()
@@ -68,9 +68,9 @@ pub fn local(device: &Device, hidden: impl Fn(Ipv4Addr) -> bool) -> Vec<(Ipv4Net
     let mut by_preference: Vec<_> = usable().collect();
     by_preference.sort_by_key(|own| own.secondary);
     let mut entries: Vec<(Ipv4Net, Local)> = Vec::new();
-    let mut add = |prefix: Ipv4Net, entry: Option<Local>| {
+    let mut add = |prefix: Ipv4Net, entry: Local| {
         if !entries.iter().any(|(known, _)| *known == prefix) {
-            entries.extend(entry.map(|entry| (prefix, entry)));
+            entries.push((prefix, entry));
         }
     };
     let in_subnet = |target: Ipv4Addr| {

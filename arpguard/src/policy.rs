@@ -43,7 +43,7 @@ pub struct Hide {
 
 impl Hide {
     /// The rule for one of the prefixes.
-    pub fn rule(&self, prefix: Ipv4Net) -> Option<Rule> {
+    pub fn rule(&self, prefix: Ipv4Net) -> Rule {
         let rip = match self.rip {
             Rip::Auto => None,
             Rip::Address(address) => Some(address),

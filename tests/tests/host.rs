@@ -118,7 +118,11 @@ fn frame() -> impl Strategy<Value = arp::Frame> {
                 op,
                 tags,
                 padded,
-                htype: if ieee_802 { arp::IEEE_802 } else { arp::ETHERNET },
+                htype: if ieee_802 {
+                    arp::IEEE_802
+                } else {
+                    arp::ETHERNET
+                },
                 ..arp::request(mac, spa, tpa)
             }
         },

@@ -44,17 +44,17 @@ fn line(error: &Error) -> String {
     let (subject, why) = match error.kind() {
         ErrorKind::ValueValidation => {
             let why = error.source().map(ToString::to_string).unwrap_or_default();
-            (format!("{} {value}", name(&argument)), why)
+            (with_value(&argument, &value), why)
         }
         ErrorKind::InvalidValue if value.is_empty() => (argument, "it needs a value".to_owned()),
         ErrorKind::InvalidValue => {
             let valid = text(ContextKind::ValidValue).unwrap_or_default();
-            (
-                format!("{} {value}", name(&argument)),
-                format!("it can be {valid}"),
-            )
+            (with_value(&argument, &value), format!("it can be {valid}"))
         }
-        ErrorKind::MissingRequiredArgument => (argument, "it is required".to_owned()),
+        ErrorKind::MissingRequiredArgument => (plain(&argument), "it is required".to_owned()),
+        ErrorKind::UnknownArgument if !argument.starts_with('-') => {
+            (argument, "it is one word too many".to_owned())
+        }
         ErrorKind::UnknownArgument => (argument, "there is no such option".to_owned()),
         ErrorKind::ArgumentConflict => {
             let other = text(ContextKind::PriorArg).unwrap_or_default();
@@ -74,6 +74,8 @@ fn line(error: &Error) -> String {
     let suggestion = [ContextKind::SuggestedArg, ContextKind::SuggestedSubcommand]
         .into_iter()
         .find_map(text)
+        // Of several, the last is the most alike.
+        .and_then(|others| others.rsplit(", ").next().map(str::to_owned))
         .map(|other| format!("; did you mean {other}?"));
     let help = format!("; see `{} --help`", invoked());
     format!(
@@ -82,9 +84,17 @@ fn line(error: &Error) -> String {
     )
 }
 
-/// What an argument is called without its value's name: `--rip` of `--rip <RIP|auto>`.
-fn name(argument: &str) -> &str {
-    argument.split(' ').next().unwrap_or(argument)
+/// An option with its value, or the value alone where it has no option.
+fn with_value(argument: &str, value: &str) -> String {
+    match argument.split(' ').next() {
+        Some(option) if option.starts_with('-') => format!("{option} {value}"),
+        _ => value.to_owned(),
+    }
+}
+
+/// What an argument is called: `VIP` for `<VIP>...`.
+fn plain(argument: &str) -> String {
+    argument.replace(['<', '>'], "").replace("...", "")
 }
 
 fn first_line(error: &Error) -> String {

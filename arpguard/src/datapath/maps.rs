@@ -337,7 +337,7 @@ fn full(prefix: Ipv4Net, what: &str, most: u32) -> Error {
         prefix,
         format!("there is room for {most} {what}, all taken"),
     )
-    .advise("hide a prefix instead of its single addresses, or `arpguard unhide` some")
+    .advise("hide fewer, or make room with `arpguard unhide`")
 }
 
 #[cfg(test)]

@@ -17,8 +17,7 @@ impl Segment {
     /// A segment without hosts.
     pub fn new() -> Self {
         let namespace = Namespace::new("segment");
-        namespace
-            .sh("ip link add br0 type bridge mcast_snooping 0 forward_delay 0 stp_state 0");
+        namespace.sh("ip link add br0 type bridge mcast_snooping 0 forward_delay 0 stp_state 0");
         namespace.sh("ip link set br0 up");
         Self {
             namespace,

@@ -1,0 +1,169 @@
+//! Other people's programs, qdiscs and filters stay; so do arpguard's own, through everything but
+//! `detach`, which leaves no trace.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use arpguard_tests::lab::Namespace;
+use aya::programs::{SchedClassifier, TcAttachType};
+
+mod server;
+use server::{pins, real_server};
+
+/// Programs that are somebody else's, to the arpguard in another namespace.
+fn somebody_else() -> (Namespace, Namespace, PathBuf) {
+    let (other, peer) = real_server();
+    other.guard("hide 192.168.18.99");
+    let pins = pins(&other).join("programs");
+    (other, peer, pins)
+}
+
+fn hooks(server: &Namespace) -> String {
+    let status = server.guard("status");
+    status
+        .lines()
+        .find(|line| line.starts_with("eth0"))
+        .unwrap_or_default()
+        .to_owned()
+}
+
+fn everything(server: &Namespace) -> String {
+    let words = ["link show", "addr show", "route show"].map(|what| format!("ip -d {what}"));
+    let mut state: String = words.iter().map(|line| server.sh(line)).collect();
+    state += &server.sh("tc qdisc show");
+    for hook in ["ingress", "egress"] {
+        state += &server.sh(&format!("tc filter show dev eth0 {hook}"));
+    }
+    server.enter(|| {
+        for hook in [TcAttachType::Ingress, TcAttachType::Egress] {
+            // A kernel without TCX has nothing there.
+            let programs = SchedClassifier::query_tcx("eth0", hook).map(|(_, found)| found.len());
+            state += &format!("tcx {hook:?}: {}\n", programs.unwrap_or(0));
+        }
+    });
+    state
+}
+
+#[test]
+fn detach_leaves_no_trace() {
+    let (server, _peer) = real_server();
+    let before = everything(&server);
+    for mode in ["auto", "native", "generic", "tc"] {
+        server.guard(&format!("hide 192.168.18.101 --add-to lo --attach {mode}"));
+        let pins = pins(&server);
+        assert!(pins.exists());
+        assert_ne!(everything(&server), before, "{mode}");
+        server.guard("unhide 192.168.18.101 --del-from lo");
+        server.guard("detach");
+        assert_eq!(everything(&server), before, "{mode}");
+        assert!(!pins.parent().unwrap().exists(), "{mode}");
+    }
+}
+
+#[test]
+fn another_xdp_program_keeps_its_place_and_is_named() {
+    let (_other, _peer, theirs) = somebody_else();
+    for (how, mode) in [("xdpdrv", "native"), ("xdpgeneric", "generic")] {
+        let (server, _peer) = real_server();
+        let program = theirs.join("arpguard_xdp");
+        server.sh(&format!(
+            "ip link set dev eth0 {how} pinned {}",
+            program.display()
+        ));
+        let shown = server.sh("ip -d link show dev eth0");
+        let id = shown
+            .split("prog/xdp id ")
+            .nth(1)
+            .unwrap()
+            .split(' ')
+            .next()
+            .unwrap();
+
+        let refused = server.arpguard(&["hide", "192.168.18.101", "--attach", mode]);
+        assert_eq!(
+            (refused.status.code(), refused.stderr),
+            (
+                Some(1),
+                format!(
+                    "arpguard: attach by XDP: eth0: the XDP program \"arpguard_xdp\" (id {id}) is \
+                     attached already; use --attach tc, or --attach auto, which takes the TC hook \
+                     then\n"
+                )
+            )
+        );
+        // A command that fails has changed nothing.
+        assert_eq!(
+            server.guard("status"),
+            "arpguard is not loaded in this network namespace\n"
+        );
+
+        server.guard("hide 192.168.18.101");
+        let hooks = hooks(&server);
+        assert!(
+            hooks.ends_with(&format!(
+                "the XDP program \"arpguard_xdp\" (id {id}) is attached"
+            )),
+            "{hooks}"
+        );
+        assert!(!hooks.contains("xdp-"), "{hooks}");
+        server.guard("detach");
+        assert!(
+            server
+                .sh("ip -d link show dev eth0")
+                .contains(&format!("prog/xdp id {id} "))
+        );
+    }
+}
+
+#[test]
+fn other_peoples_clsact_filters_stay() {
+    let (_other, _peer, theirs) = somebody_else();
+    let (server, _peer) = real_server();
+    server.sh("tc qdisc add dev eth0 clsact");
+    for (hook, name) in [("ingress", "arpguard_in"), ("egress", "arpguard_out")] {
+        let program = theirs.join(name);
+        server.sh(&format!(
+            "tc filter add dev eth0 {hook} bpf direct-action object-pinned {}",
+            program.display()
+        ));
+    }
+    let before = everything(&server);
+    server.guard("hide 192.168.18.101 --attach tc");
+    server.guard("detach");
+    assert_eq!(everything(&server), before);
+}
+
+#[test]
+fn modes_can_be_changed_while_it_guards() {
+    let (server, _peer) = real_server();
+    for mode in [
+        "native", "generic", "tc", "native", "tc", "generic", "native",
+    ] {
+        server.guard(&format!("hide 192.168.18.101 --attach {mode}"));
+        let hooks = hooks(&server);
+        let hook = match mode {
+            "tc" => ["tcx", "clsact"],
+            "native" => ["xdp-native"; 2],
+            _ => ["xdp-generic"; 2],
+        };
+        let ingress = hooks.split_whitespace().nth(1).unwrap();
+        assert!(hook.contains(&ingress), "{mode}: {hooks}");
+    }
+    // Without a mode, what is attached stays.
+    server.guard("hide 192.168.18.102");
+    assert!(hooks(&server).contains("xdp-native"));
+}
+
+#[test]
+fn pins_are_for_root_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let (server, _peer) = real_server();
+    server.guard("hide 192.168.18.101");
+    let pins = pins(&server);
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    for directory in pins.ancestors().take(3) {
+        assert_eq!(mode(directory), 0o700, "{}", directory.display());
+    }
+}

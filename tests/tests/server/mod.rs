@@ -1,0 +1,27 @@
+//! A real server on a wire, for tests that are about arpguard itself.
+
+use std::path::PathBuf;
+
+use arpguard_common::wire::Mac;
+use arpguard_tests::lab::{Namespace, Wire};
+
+/// A namespace with 192.168.18.10 on `eth0`, and the one at the other end of the wire.
+pub(crate) fn real_server() -> (Namespace, Namespace) {
+    let (server, peer) = (Namespace::new("server"), Namespace::new("peer"));
+    Wire::between(
+        (&server, "eth0", Mac([2, 0, 0, 0, 0, 0x10])),
+        (&peer, "eth0", None),
+    );
+    server.sh("ip addr add 192.168.18.10/24 dev eth0");
+    (server, peer)
+}
+
+/// Where arpguard has pinned what it has for `server`.
+pub(crate) fn pins(server: &Namespace) -> PathBuf {
+    let status = server.guard("-o json status");
+    let rest = status
+        .split("\"pins\": \"")
+        .nth(1)
+        .unwrap_or_else(|| panic!("no pins: {status}"));
+    PathBuf::from(rest.split('"').next().unwrap_or_default())
+}
