@@ -86,7 +86,7 @@ fn rule(length: u8) -> impl Strategy<Value = Rule> {
     (any::<bool>(), any::<bool>(), 0_u8..3).prop_map(move |(audit, shield, rip)| {
         let mode = if audit { Mode::Audit } else { Mode::Enforce };
         let rip = (rip > 0).then_some(Ipv4Addr::new(10, 0, 1, rip));
-        Rule::hide(length, rip, mode, shield).unwrap()
+        Rule::hide(length, rip, mode, shield)
     })
 }
 
@@ -172,7 +172,7 @@ proptest! {
 
 #[test]
 fn the_rules_that_overrule_come_first_and_go_last() {
-    let rule = |length| Rule::hide(length, None, Mode::Enforce, false).unwrap();
+    let rule = |length| Rule::hide(length, None, Mode::Enforce, false);
     let place = |device, text: &str| (device, text.parse::<Ipv4Net>().unwrap());
     let places = [
         place(EVERY_DEVICE, "10.0.0.0/24"),

@@ -54,7 +54,7 @@ fn saved(rules: &[(u32, &str, Option<&str>, Mode)], guarded: usize) -> String {
     for (device, prefix, rip, mode) in rules {
         let prefix: Ipv4Net = prefix.parse().unwrap();
         let rip = rip.map(|rip| rip.parse().unwrap());
-        let rule = Rule::hide(prefix.prefix_len(), rip, *mode, false).unwrap();
+        let rule = Rule::hide(prefix.prefix_len(), rip, *mode, false);
         state.rules.insert((*device, prefix), rule);
     }
     let mut text = Vec::new();
