@@ -294,7 +294,7 @@ fn a_broken_file_changes_nothing() {
         ),
         (
             "[[pin]]\nip = '192.168.18.102'\ndev = 'eth0'",
-            "1:3: this version of arpguard can hide addresses, but not pin them",
+            "1:1: this version of arpguard can hide addresses, but not pin them",
         ),
         (
             "[[hide]]\nip = '192.168.18.102'\nrip = '192.168.18.12'",

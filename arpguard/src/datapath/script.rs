@@ -25,8 +25,7 @@ pub enum Write {
 pub struct Script {
     /// What to write, in this order.
     pub writes: Vec<Write>,
-    /// The places that are written to, with what `old` told of them: the change that undoes this
-    /// one.
+    /// The changes that undo these: what `old` told of each place that is written to.
     pub undo: Vec<Change>,
 }
 
