@@ -136,7 +136,7 @@ impl Writer {
 }
 
 impl Datapath {
-    /// Applies all of `changes`, or none, in the order of [`script`]; a process that dies in the
+    /// Applies all of `changes`, or none, in the order of [`script()`]; a process that dies in the
     /// middle leaves what [`Writer::lock`] undoes. Returns the changes that undo these.
     ///
     /// `step` is called with the number of changes made; an error from it rolls back.

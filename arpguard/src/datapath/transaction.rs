@@ -2,7 +2,7 @@
 //!
 //! What the rules were is written into a journal first, a map whose pin says that a change is under
 //! way. A process that dies leaves the pin, and the next writer puts everything back. What is
-//! written in which order, there and back, [`script`] says.
+//! written in which order, there and back, [`script()`] says.
 
 use std::{fs, io, net::Ipv4Addr, path::PathBuf};
 

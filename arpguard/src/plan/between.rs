@@ -5,7 +5,7 @@ use crate::datapath::Change;
 
 /// The changes that make `wanted` of `now`: rules that are new or others in the order of their
 /// places, then the removal of those that are wanted no longer. In which order they are written,
-/// [`crate::datapath::script`] says.
+/// [`crate::datapath::script()`] says.
 pub fn between(now: &Rules, wanted: &Rules) -> Vec<Change> {
     let written = wanted
         .iter()
