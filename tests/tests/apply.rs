@@ -1,4 +1,8 @@
 //! Policy that is declared: `arpguard apply` and `arpguard save`.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on panics, also in its helpers"
+)]
 
 use std::{
     fmt::Write as _,

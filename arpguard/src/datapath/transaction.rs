@@ -24,7 +24,7 @@ use crate::error::{Error, Result};
 /// What shall be of one prefix on one device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// Interface index, or [`EVERY_DEVICE`].
+    /// Interface index, or [`arpguard_common::policy::EVERY_DEVICE`].
     pub device: u32,
     /// An address (of length 32) or a prefix.
     pub prefix: Ipv4Net,
