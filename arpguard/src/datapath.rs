@@ -13,6 +13,7 @@ mod maps;
 mod object;
 mod script;
 mod transaction;
+mod upgrade;
 
 use std::collections::BTreeSet;
 
@@ -62,7 +63,7 @@ impl Datapath {
             return Ok(None);
         }
         let maps = Maps::open(pins)?;
-        let programs = Programs::open(pins)?;
+        let programs = Programs::open(&pins.programs())?;
         Ok(Some(Self {
             pins: pins.clone(),
             maps,

@@ -34,11 +34,26 @@ enum Done {
 }
 
 impl Session {
-    /// Waits for other writers, and looks at the host.
+    /// Waits for other writers, looks at the host, and puts this binary's programs in place of
+    /// another build's.
+    ///
+    /// # Errors
+    /// Where the state cannot be locked, the host not be read, or the kernel refuses the programs.
+    pub async fn begin(pins: &Pins, netlink: &Netlink) -> Result<Self> {
+        let mut session = Self::begin_removal(pins, netlink).await?;
+        if let Some(datapath) = &mut session.writer.datapath
+            && datapath.upgrade(netlink, &session.host).await?
+        {
+            session.host = Host::observe(netlink).await?;
+        }
+        Ok(session)
+    }
+
+    /// As [`Self::begin`], for a session that removes everything: with the programs as they are.
     ///
     /// # Errors
     /// Where the state cannot be locked or the host not be read.
-    pub async fn begin(pins: &Pins, netlink: &Netlink) -> Result<Self> {
+    pub async fn begin_removal(pins: &Pins, netlink: &Netlink) -> Result<Self> {
         let writer = Writer::lock(pins)?;
         let host = Host::observe(netlink).await?;
         let was_loaded = writer.datapath.is_some();
@@ -70,6 +85,13 @@ impl Session {
     /// # Errors
     /// Where one of the devices has no hook to give, a table is full, or the user has interrupted.
     pub async fn carry_out(&mut self, plan: &Plan) -> Result<()> {
+        if plan.is_empty() {
+            return Ok(());
+        }
+        self.writer
+            .loaded()?
+            .upgrade(&self.netlink, &self.host)
+            .await?;
         let soon: Rules = plan.changes.iter().collect();
         for device in &plan.guard {
             interrupt::check()?;

@@ -2,12 +2,14 @@
 
 mod binary;
 mod namespace;
+mod passer;
 mod port;
 mod segment;
 
 pub use self::{
     binary::{Output, arpguard},
     namespace::Namespace,
+    passer::Passer,
     port::Port,
     segment::{Segment, Wire},
 };

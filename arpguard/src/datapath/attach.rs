@@ -113,15 +113,15 @@ impl Attached {
     }
 }
 
-const XDP: &str = "xdp";
+pub(super) const XDP: &str = "xdp";
 const INGRESS: &str = "ingress";
 const EGRESS: &str = "egress";
 
 /// XDP on veth copies each packet into a buffer of its own, and in the driver it takes segmentation
 /// offload away from the peer (`veth_xdp_set` in `drivers/net/veth.c`).
 const VETH: &str = "on veth XDP would copy every packet";
-/// What is transmitted then is lost unless the peer polls (NAPI; `veth_xdp_xmit`).
-const VETH_NATIVE: &str = "answers need a polling peer: ethtool -K PEER gro on";
+/// What is transmitted then wakes no peer without an XDP program (`veth_xdp_flush`).
+const VETH_NATIVE: &str = "answers are lost unless the peer has an XDP program too";
 
 impl Datapath {
     /// What is attached to `device` now.
@@ -322,14 +322,7 @@ impl Datapath {
         identifier(self.programs.xdp.info().map(|info| info.id()))
     }
 
-    fn tc_program(&mut self, hook: TcAttachType) -> &mut SchedClassifier {
-        match hook {
-            TcAttachType::Egress => &mut self.programs.tc_egress,
-            TcAttachType::Ingress | TcAttachType::Custom(_) => &mut self.programs.tc_ingress,
-        }
-    }
-
-    fn tc_identifier(&self, hook: TcAttachType) -> Result<u32> {
+    pub(super) fn tc_identifier(&self, hook: TcAttachType) -> Result<u32> {
         let program = match hook {
             TcAttachType::Egress => &self.programs.tc_egress,
             TcAttachType::Ingress | TcAttachType::Custom(_) => &self.programs.tc_ingress,
@@ -373,7 +366,7 @@ impl Datapath {
 
     fn attach_tc(&mut self, device: &Device, hook: TcAttachType) -> Result<()> {
         let pins = self.pins.clone();
-        let program = self.tc_program(hook);
+        let program = self.programs.tc(hook);
         // Before all others: one that ends the walk would let frames past us.
         let options = TcAttachOptions::TcxOrder(LinkOrder::first());
         let link = program
@@ -392,7 +385,7 @@ impl Datapath {
                     ..self.maps.note(device.index)
                 };
                 self.maps.set_note(device.index, &note)?;
-                clsact::attach(self.tc_program(hook), device, hook)
+                clsact::attach(self.programs.tc(hook), device, hook)
             }
             Err(cause) => Err(Error::from_cause("attach by TCX", &device.name, &cause)),
         }
@@ -418,7 +411,7 @@ fn is_unknown(cause: &ProgramError) -> bool {
     matches!(errno(cause), Some(Errno::EINVAL | Errno::EOPNOTSUPP))
 }
 
-const fn side(hook: TcAttachType) -> &'static str {
+pub(super) const fn side(hook: TcAttachType) -> &'static str {
     match hook {
         TcAttachType::Egress => EGRESS,
         TcAttachType::Ingress | TcAttachType::Custom(_) => INGRESS,

@@ -73,6 +73,19 @@ impl Pins {
         self.version().is_dir()
     }
 
+    pub(super) fn map(&self, name: &str) -> PathBuf {
+        self.version().join("maps").join(name)
+    }
+
+    pub(super) fn programs(&self) -> PathBuf {
+        self.version().join("programs")
+    }
+
+    /// Where the next build's programs are until they have replaced the last one's.
+    pub(super) fn next_programs(&self) -> PathBuf {
+        self.version().join("programs-next")
+    }
+
     pub(super) fn journal(&self) -> PathBuf {
         self.version().join("journal")
     }
@@ -141,8 +154,8 @@ impl Unfinished {
         self.0.join("maps").join(name)
     }
 
-    pub(super) fn program(&self, name: &str) -> PathBuf {
-        self.0.join("programs").join(name)
+    pub(super) fn programs(&self) -> PathBuf {
+        self.0.join("programs")
     }
 }
 
@@ -154,7 +167,7 @@ pub(super) fn make_directory(path: &Path) -> Result<()> {
         .map_err(|cause| Error::from_cause("make a directory for pins", path.display(), &cause))
 }
 
-fn remove_directory(path: &Path) -> Result<()> {
+pub(super) fn remove_directory(path: &Path) -> Result<()> {
     match fs::remove_dir_all(path) {
         Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
             Err(Error::from_cause("remove the pins", path.display(), &cause))

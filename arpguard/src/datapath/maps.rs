@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use arpguard_common::{
     abi::{self, Counters, Key, Local, Rule, Shape, map},
-    policy::Tables,
+    policy::{EVERY_DEVICE, Tables},
     wire::Mac,
 };
 use aya::maps::{
@@ -18,10 +18,12 @@ use nix::errno::Errno;
 use super::{
     Place,
     bpffs::{Pins, Unfinished},
+    object,
 };
 use crate::error::{Error, Result, errno};
 
-/// User space's own notes on the devices. The programs do not see them.
+/// User space's own notes on the devices, and on every device the build of the programs. The
+/// programs do not see them.
 const NOTES: &str = "NOTES";
 /// `BPF_F_NO_PREALLOC`
 const NO_PREALLOC: u32 = 1;
@@ -74,7 +76,12 @@ impl Note {
 
 pub(super) fn create_notes(unfinished: &Unfinished) -> Result<()> {
     let create = || -> Result<(), Box<dyn std::error::Error + 'static>> {
-        let notes = HashMap::<MapData, u32, NoteBytes>::create(abi::MAX_DEVICES, NO_PREALLOC)?;
+        let mut notes = HashMap::<MapData, u32, NoteBytes>::create(abi::MAX_DEVICES, NO_PREALLOC)?;
+        let build = Note {
+            text: object::BUILD.to_owned(),
+            ..Note::default()
+        };
+        notes.insert(EVERY_DEVICE, build.to_bytes(), 0)?;
         Ok(notes.pin(unfinished.map(NOTES))?)
     };
     create().map_err(|cause| Error::from_cause("create a map", NOTES, cause.as_ref()))
@@ -254,6 +261,21 @@ impl Maps {
         totals
     }
 
+    /// Which build the programs are of.
+    pub(super) fn build(&self) -> String {
+        self.note(EVERY_DEVICE).text
+    }
+
+    pub(super) fn set_build(&mut self, build: &str) -> Result<()> {
+        self.set_note(
+            EVERY_DEVICE,
+            &Note {
+                text: build.to_owned(),
+                ..Note::default()
+            },
+        )
+    }
+
     pub(super) fn note(&self, device: u32) -> Note {
         self.notes
             .get(&device, 0)
@@ -308,7 +330,7 @@ fn open<M>(pins: &Pins, name: &str, kind: fn(MapData) -> Map) -> Result<M>
 where
     M: TryFrom<Map, Error = MapError>,
 {
-    let path = pins.version().join("maps").join(name);
+    let path = pins.map(name);
     MapData::from_pin(&path)
         .and_then(|data| M::try_from(kind(data)))
         .map_err(|cause| Error::from_cause("open a pin", path.display(), &cause))
