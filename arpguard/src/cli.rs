@@ -1,11 +1,13 @@
 //! The command line: each verb is a few lines over the library.
 
+mod apply;
 mod args;
 mod detach;
 mod flush;
 mod generate;
 mod hide;
 mod list;
+mod save;
 mod status;
 mod unhide;
 mod usage;
@@ -78,6 +80,8 @@ fn run(arguments: Arguments) -> Result<()> {
         match verb {
             Verb::Hide(what) => hide::run(&context, what).await,
             Verb::Unhide(what) => unhide::run(&context, what).await,
+            Verb::Apply(what) => apply::run(&context, what).await,
+            Verb::Save => save::run(&context).await,
             Verb::List => list::run(&context).await,
             Verb::Status => status::run(&context).await,
             Verb::Flush => flush::run(&context).await,

@@ -20,7 +20,8 @@ use arpguard_common::abi::Local;
 use ipnet::Ipv4Net;
 
 /// Which ingress hook is wanted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// The best that works; what is attached already stays.
     #[default]
@@ -100,7 +101,15 @@ pub struct Attached {
 impl Attached {
     /// Whether both directions are judged.
     pub const fn is_complete(&self) -> bool {
-        self.ingress.is_some() && self.egress.is_some()
+        self.satisfies(Mode::Auto)
+    }
+
+    /// Whether both directions are judged, received frames by the hook that is wanted.
+    pub const fn satisfies(&self, mode: Mode) -> bool {
+        match self.ingress {
+            Some(ingress) => ingress.satisfies(mode) && self.egress.is_some(),
+            None => false,
+        }
     }
 }
 

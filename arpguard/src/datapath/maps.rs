@@ -15,7 +15,10 @@ use aya::util::nr_cpus;
 use ipnet::Ipv4Net;
 use nix::errno::Errno;
 
-use super::bpffs::{Pins, Unfinished};
+use super::{
+    Place,
+    bpffs::{Pins, Unfinished},
+};
 use crate::error::{Error, Result, errno};
 
 /// User space's own notes on the devices, and on every device the build of the programs. The
@@ -26,9 +29,6 @@ const NO_PREALLOC: u32 = 1;
 
 type Bytes = [u8; 8];
 type NoteBytes = [u8; 128];
-
-/// Where a rule is kept: a device (or [`arpguard_common::policy::EVERY_DEVICE`]) and a prefix.
-pub(super) type Place = (u32, Ipv4Net);
 
 /// The maps of one network namespace.
 pub struct Maps {
