@@ -22,7 +22,7 @@ use arpguard_common::policy::{EVERY_DEVICE, Tables as _};
 pub use self::{
     attach::{Attached, Egress, Ingress, Mode},
     bpffs::Pins,
-    maps::{Maps, Totals},
+    maps::{Known, Maps, Totals},
     script::{Script, Write, script, table},
     transaction::Change,
 };

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use arpguard_common::policy::View;
 
 use crate::{
-    datapath::{Attached, Change, Datapath, Ingress, Mode, Pins, Writer},
+    datapath::{Attached, Change, Datapath, Ingress, Known, Mode, Pins, Writer},
     error::{Error, Result},
     host::{Device, Host, Netlink},
     interrupt,
@@ -88,18 +88,14 @@ impl Session {
         if plan.is_empty() {
             return Ok(());
         }
-        self.writer
-            .loaded()?
-            .upgrade(&self.netlink, &self.host)
-            .await?;
         let soon: Rules = plan.changes.iter().collect();
         for device in &plan.guard {
             interrupt::check()?;
             let datapath = self.writer.loaded()?;
             let view = View::new(&soon, device.index);
-            let local = local(datapath, device, |address| view.rule(address).is_some());
+            let known = known(datapath, device, |address| view.rule(address).is_some())?;
             let before = datapath
-                .guard(&self.netlink, device, &local, plan.attach)
+                .guard(&self.netlink, device, known, plan.attach)
                 .await?;
             self.done.push(Done::Guarded(device.clone(), before));
         }
@@ -141,15 +137,14 @@ impl Session {
         let Some(datapath) = &mut self.writer.datapath else {
             return Ok(());
         };
+        let mut present = Vec::new();
         for index in datapath.maps.known_devices()? {
-            if let Some(device) = self.host.by_index(index) {
-                let local = local(datapath, device, |_| false);
-                datapath.know(device, &local)?;
-            } else {
-                datapath.forget(index)?;
+            match self.host.by_index(index) {
+                Some(device) => present.push(known(datapath, device, |_| false)?),
+                None => datapath.forget(index)?,
             }
         }
-        Ok(())
+        datapath.know(&present)
     }
 
     /// Puts an address on a device, unless it is there.
@@ -240,8 +235,8 @@ impl Session {
             Some(Ingress::Generic) => Mode::Generic,
             Some(Ingress::Tcx | Ingress::Clsact) => Mode::Tc,
         };
-        let local = local(datapath, &device, |_| false);
-        datapath.guard(&self.netlink, &device, &local, mode).await?;
+        let known = known(datapath, &device, |_| false)?;
+        datapath.guard(&self.netlink, &device, known, mode).await?;
         datapath.set_note_text(&device, &before.note)
     }
 }
@@ -267,15 +262,22 @@ pub async fn state(datapath: Option<&Datapath>, host: &Host, netlink: &Netlink) 
     Ok(State { rules, devices })
 }
 
-/// What `device` has for its own addresses, without those that are hidden on it, or about to be.
-fn local(
+/// What the programs are to know of `device`: of its addresses not those that are hidden on it, or
+/// about to be.
+fn known(
     datapath: &Datapath,
     device: &Device,
     about_to_be: impl Fn(Ipv4Addr) -> bool,
-) -> Vec<(ipnet::Ipv4Net, arpguard_common::abi::Local)> {
+) -> Result<Known> {
     let view = View::new(&datapath.maps, device.index);
-    plan::local(device, |address| {
-        view.rule(address).is_some() || about_to_be(address)
+    let hidden = |address| view.rule(address).is_some() || about_to_be(address);
+    let mac = device
+        .mac
+        .ok_or_else(|| Error::new("guard", &device.name, "it has no Ethernet hardware address"))?;
+    Ok(Known {
+        device: device.index,
+        mac,
+        local: plan::local(device, hidden),
     })
 }
 

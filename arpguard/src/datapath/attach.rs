@@ -11,13 +11,14 @@ use aya::programs::{
 };
 use nix::errno::Errno;
 
-use super::{Datapath, clsact, link, maps::Note};
+use super::{
+    Datapath, clsact, link,
+    maps::{Known, Note},
+};
 use crate::{
     error::{Error, Result, errno},
     host::{Device, Netlink},
 };
-use arpguard_common::abi::Local;
-use ipnet::Ipv4Net;
 
 /// Which ingress hook is wanted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
@@ -162,11 +163,11 @@ impl Datapath {
         &mut self,
         netlink: &Netlink,
         device: &Device,
-        local: &[(Ipv4Net, Local)],
+        known: Known,
         mode: Mode,
     ) -> Result<Attached> {
         let before = self.attached(netlink, device).await?;
-        let done = self.complete(netlink, device, local, mode, &before).await;
+        let done = self.complete(netlink, device, known, mode, &before).await;
         if done.is_err() && before == Attached::default() {
             self.detach(netlink, device).await?;
         }
@@ -177,11 +178,11 @@ impl Datapath {
         &mut self,
         netlink: &Netlink,
         device: &Device,
-        local: &[(Ipv4Net, Local)],
+        known: Known,
         mode: Mode,
         before: &Attached,
     ) -> Result<()> {
-        self.know(device, local)?;
+        self.know(&[known])?;
         self.maps.start_counting(device.index)?;
         if before.egress.is_none() {
             self.attach_tc(device, TcAttachType::Egress)?;
@@ -268,15 +269,12 @@ impl Datapath {
         self.maps.forget_device(device.index)
     }
 
-    /// Tells the programs the device's hardware address and what it has for its own addresses.
+    /// Tells the programs the devices' hardware addresses and what they have for their own.
     ///
     /// # Errors
     /// Where the kernel refuses.
-    pub fn know(&mut self, device: &Device, local: &[(Ipv4Net, Local)]) -> Result<()> {
-        let mac = device.mac.ok_or_else(|| {
-            Error::new("guard", &device.name, "it has no Ethernet hardware address")
-        })?;
-        self.maps.set_device(device.index, mac, local)
+    pub fn know(&mut self, devices: &[Known]) -> Result<()> {
+        self.maps.set_devices(devices)
     }
 
     /// Forgets a device that is gone from the namespace.

@@ -1,6 +1,6 @@
 //! The maps, typed: the one place where their bytes are made and read.
 
-use std::net::Ipv4Addr;
+use std::{collections::BTreeSet, net::Ipv4Addr};
 
 use arpguard_common::{
     abi::{self, Counters, Key, Local, Rule, Shape, map},
@@ -39,6 +39,16 @@ pub struct Maps {
     devices: HashMap<MapData, u32, Bytes>,
     counters: PerCpuHashMap<MapData, u32, Counters>,
     notes: HashMap<MapData, u32, NoteBytes>,
+}
+
+/// What the programs are to know of a device.
+pub struct Known {
+    /// Its interface index.
+    pub device: u32,
+    /// Its hardware address.
+    pub mac: Mac,
+    /// What it has for its own addresses.
+    pub local: Vec<(Ipv4Net, Local)>,
 }
 
 /// The counters of one device, summed over the CPUs; see [`abi::counter`].
@@ -165,34 +175,32 @@ impl Maps {
             .map_err(|cause| Error::from_cause("write", map::SHAPE, &cause))
     }
 
-    /// Makes the device known to the programs, with what it has for its own addresses. Entries
+    /// Makes devices known to the programs, each with what it has for its own addresses. Entries
     /// are added before any is removed.
-    pub(super) fn set_device(
-        &mut self,
-        device: u32,
-        mac: Mac,
-        local: &[(Ipv4Net, Local)],
-    ) -> Result<()> {
-        let tried = |cause: &(dyn std::error::Error + 'static)| {
-            Error::from_cause("write what is known of a device", device, cause)
-        };
-        let bytes = abi::Device::new(mac).to_bytes();
-        self.devices
-            .insert(device, bytes, 0)
-            .map_err(|cause| tried(&cause))?;
-        for (prefix, entry) in local {
-            let key = trie_key(device, *prefix);
-            self.local
-                .insert(&key, entry.to_bytes(), 0)
+    pub(super) fn set_devices(&mut self, devices: &[Known]) -> Result<()> {
+        let mut wanted = BTreeSet::new();
+        for Known { device, mac, local } in devices {
+            let tried = |cause: &(dyn std::error::Error + 'static)| {
+                Error::from_cause("write what is known of a device", device, cause)
+            };
+            let bytes = abi::Device::new(*mac).to_bytes();
+            self.devices
+                .insert(device, bytes, 0)
                 .map_err(|cause| tried(&cause))?;
+            for (prefix, entry) in local {
+                let key = trie_key(*device, *prefix);
+                self.local
+                    .insert(&key, entry.to_bytes(), 0)
+                    .map_err(|cause| tried(&cause))?;
+                wanted.insert((*device, *prefix));
+            }
         }
-        self.retain_local(device, |prefix| {
-            local.iter().any(|(kept, _)| *kept == prefix)
-        })
+        let ours = |device| devices.iter().any(|known| known.device == device);
+        self.retain_local(|device, prefix| !ours(device) || wanted.contains(&(device, prefix)))
     }
 
     pub(super) fn forget_device(&mut self, device: u32) -> Result<()> {
-        self.retain_local(device, |_| false)?;
+        self.retain_local(|known, _| known != device)?;
         let gone = [
             self.devices.remove(&device),
             self.counters.remove(&device),
@@ -205,20 +213,21 @@ impl Maps {
         Ok(())
     }
 
-    fn retain_local(&mut self, device: u32, keep: impl Fn(Ipv4Net) -> bool) -> Result<()> {
+    fn retain_local(&mut self, keep: impl Fn(u32, Ipv4Net) -> bool) -> Result<()> {
         let mut stale = Vec::new();
         for key in self.local.keys() {
             let key = key.map_err(|cause| unreadable(map::LOCAL, &cause))?;
             let found = Key::from_bytes(key.data());
             let length = key.prefix_len().saturating_sub(Key::DEVICE_BITS) as u8;
             let prefix = Ipv4Net::new(found.address.into(), length);
-            if found.device == device.to_be_bytes() && !prefix.is_ok_and(&keep) {
+            let device = u32::from_be_bytes(found.device);
+            if !prefix.is_ok_and(|prefix| keep(device, prefix)) {
                 stale.push(key);
             }
         }
         for key in stale {
             absent_is_fine(self.local.remove(&key))
-                .map_err(|cause| Error::from_cause("forget an address of", device, &cause))?;
+                .map_err(|cause| Error::from_cause("forget an address of", map::LOCAL, &cause))?;
         }
         Ok(())
     }
