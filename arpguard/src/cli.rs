@@ -7,6 +7,7 @@ mod flush;
 mod generate;
 mod hide;
 mod list;
+mod run;
 mod save;
 mod status;
 mod unhide;
@@ -70,7 +71,10 @@ fn run(arguments: Arguments) -> Result<()> {
         .enable_all()
         .build()
         .map_err(|cause| Error::from_cause("start", "the runtime", &cause))?;
-    interrupt::watch().map_err(|cause| Error::from_cause("watch for", "signals", &cause))?;
+    // The agent listens to signals by itself: it ends between two changes, not in one.
+    if !matches!(verb, Verb::Run(_)) {
+        interrupt::watch().map_err(|cause| Error::from_cause("watch for", "signals", &cause))?;
+    }
     runtime.block_on(async {
         let context = Context {
             netlink: Netlink::connect()?,
@@ -82,6 +86,7 @@ fn run(arguments: Arguments) -> Result<()> {
             Verb::Unhide(what) => unhide::run(&context, what).await,
             Verb::Apply(what) => apply::run(&context, what).await,
             Verb::Save => save::run(&context).await,
+            Verb::Run(what) => run::run(&context, what).await,
             Verb::List => list::run(&context).await,
             Verb::Status => status::run(&context).await,
             Verb::Flush => flush::run(&context).await,

@@ -68,6 +68,14 @@ impl Config {
         Self::of(sources.collect::<Result<_>>()?)
     }
 
+    /// A policy whose text is given, and no file.
+    ///
+    /// # Errors
+    /// As [`Config::read`].
+    pub fn given(text: &str) -> Result<Self> {
+        Self::of(vec![Source::new("what was given".into(), text.to_owned())])
+    }
+
     fn of(sources: Vec<Source>) -> Result<Self> {
         let mut config = Self {
             sources: Vec::new(),

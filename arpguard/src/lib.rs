@@ -8,6 +8,7 @@
 #[cfg(not(target_os = "linux"))]
 compile_error!("arpguard is about the Linux kernel");
 
+pub mod agent;
 pub mod cli;
 pub mod config;
 pub mod datapath;

@@ -61,6 +61,8 @@ pub(super) enum Verb {
     /// Print the policy as a file that `apply` reads
     #[command(after_help = SAVE_EXAMPLES)]
     Save,
+    /// Make the policy that files declare true, and keep it so while devices and addresses change
+    Run(Run),
     /// Show the addresses that are hidden
     List,
     /// Show the guarded devices, how they are guarded, and what was done to how many frames
@@ -170,6 +172,28 @@ pub(super) struct Apply {
     /// Print what would be done, and change nothing
     #[arg(long)]
     pub(super) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+SIGHUP, or a change of a file, reads the policy again. SIGTERM ends the agent; what is in force stays.
+
+Examples:
+  arpguard run --config /etc/arpguard/arpguard.toml --config /etc/arpguard/conf.d
+  arpguard run --hide 192.168.18.101 --rip auto")]
+pub(super) struct Run {
+    /// A file with the policy, or a directory of *.toml; may be repeated
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath, required_unless_present = "hide")]
+    pub(super) config: Vec<PathBuf>,
+    /// Hide these addresses and prefixes, in place of a file
+    #[arg(long, value_name = "VIP", value_parser = parse_prefix, num_args = 1.., conflicts_with = "config")]
+    pub(super) hide: Vec<Ipv4Net>,
+    /// The sender in place of them
+    #[arg(long, value_name = "RIP|auto", default_value = "auto", value_parser = parse_rip, requires = "hide")]
+    pub(super) rip: Rip,
+    /// At the end, remove everything from the kernel
+    #[arg(long)]
+    pub(super) detach_on_exit: bool,
 }
 
 #[derive(Debug, Args)]

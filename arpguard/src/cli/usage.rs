@@ -61,9 +61,9 @@ fn line(error: &Error) -> String {
             let why = if other == argument || other.is_empty() {
                 "it may be given only once".to_owned()
             } else {
-                format!("it does not go with {other}")
+                format!("it does not go with {}", option(&other))
             };
-            (argument, why)
+            (option(&argument).to_owned(), why)
         }
         ErrorKind::InvalidSubcommand => (
             command.unwrap_or_default(),
@@ -86,10 +86,15 @@ fn line(error: &Error) -> String {
 
 /// An option with its value, or the value alone where it has no option.
 fn with_value(argument: &str, value: &str) -> String {
-    match argument.split(' ').next() {
-        Some(option) if option.starts_with('-') => format!("{option} {value}"),
+    match option(argument) {
+        option if option.starts_with('-') => format!("{option} {value}"),
         _ => value.to_owned(),
     }
+}
+
+/// An option without what its value is called.
+fn option(argument: &str) -> &str {
+    argument.split(' ').next().unwrap_or(argument)
 }
 
 /// What an argument is called: `VIP` for `<VIP>...`.

@@ -1,0 +1,264 @@
+//! The agent follows the host and its files, and leaves no gap when it dies.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::{
+    fs,
+    net::Ipv4Addr,
+    path::PathBuf,
+    process::{Child, ExitStatus, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use arpguard_common::wire::Mac;
+use arpguard_tests::{
+    arp::{self, Frame},
+    lab::{Namespace, PATIENCE, Port, Wire, arpguard},
+};
+
+mod server;
+use server::{pins, real_server};
+
+const CLIENT: Mac = Mac([2, 0, 0, 0, 0, 0x81]);
+const CLIENT_IP: Ipv4Addr = Ipv4Addr::new(192, 168, 18, 129);
+const VIP: Ipv4Addr = Ipv4Addr::new(192, 168, 18, 101);
+const RIP: Ipv4Addr = Ipv4Addr::new(192, 168, 18, 10);
+
+/// An agent under way; killed when dropped.
+struct Agent(Child);
+
+impl Agent {
+    fn start(server: &Namespace, arguments: &[&str]) -> Self {
+        let mut command = server.command(arpguard());
+        command.arg("run").args(arguments);
+        Self(
+            command
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap(),
+        )
+    }
+
+    fn signal(&self, server: &Namespace, signal: &str) {
+        server.sh(&format!("kill -{signal} {}", self.0.id()));
+    }
+
+    fn end(mut self, server: &Namespace, signal: &str) -> ExitStatus {
+        self.signal(server, signal);
+        self.0.wait().unwrap()
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn eventually(what: &str, holds: impl Fn() -> bool) {
+    let started = Instant::now();
+    while !holds() {
+        assert!(started.elapsed() < PATIENCE, "it never came: {what}");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn hides(server: &Namespace, address: &str) -> bool {
+    server.guard("list").contains(address)
+}
+
+fn guards(server: &Namespace, device: &str) -> bool {
+    let status = server.guard("status");
+    let line = status
+        .lines()
+        .find(|line| line.starts_with(&format!("{device} ")));
+    line.is_some_and(|line| !line.contains("not guarded"))
+}
+
+/// Who answers for the VIP, when the RIP is known to have had time to.
+fn answers(port: &Port, question: &Frame, control: &Frame) -> Vec<Frame> {
+    port.drain();
+    port.send(&question.bytes());
+    port.send(&control.bytes());
+    let reply = |frame: &[u8]| Frame::read(frame).filter(|arp| arp.op == arp::REPLY);
+    let until = port.until(|frame| reply(frame).is_some_and(|arp| arp.spa == control.tpa));
+    until.iter().filter_map(|frame| reply(frame)).collect()
+}
+
+/// A file of its own for a test, removed with it.
+struct Policy(PathBuf);
+
+impl Policy {
+    fn new(name: &str, text: &str) -> Self {
+        let directory =
+            std::env::temp_dir().join(format!("arpguard-{}-{name}", std::process::id()));
+        fs::create_dir_all(&directory).unwrap();
+        let policy = Self(directory.join("arpguard.toml"));
+        policy.write(text);
+        policy
+    }
+
+    fn write(&self, text: &str) {
+        fs::write(&self.0, text).unwrap();
+    }
+
+    fn path(&self) -> &str {
+        self.0.to_str().unwrap()
+    }
+}
+
+impl Drop for Policy {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(self.0.parent().unwrap());
+    }
+}
+
+#[test]
+fn a_device_that_comes_later_is_guarded_and_one_that_goes_is_forgotten() {
+    let (server, _peer) = real_server();
+    server.sh("ip addr add 192.168.18.101/32 dev lo");
+    let _agent = Agent::start(&server, &["--hide", "192.168.18.101", "--rip", "auto"]);
+    eventually("eth0 is guarded", || guards(&server, "eth0"));
+
+    let other = Namespace::new("other");
+    Wire::between(
+        (&server, "eth1", Mac([2, 0, 0, 0, 0, 0x11])),
+        (&other, "eth0", None),
+    );
+    server.sh("ip addr add 10.0.0.10/24 dev eth1");
+    eventually("eth1 is guarded", || guards(&server, "eth1"));
+    let port = Port::open(&other, "eth0");
+    let own = Ipv4Addr::new(10, 0, 0, 10);
+    let asker = Ipv4Addr::new(10, 0, 0, 129);
+    let heard = answers(
+        &port,
+        &arp::request(CLIENT, asker, VIP),
+        &arp::request(CLIENT, asker, own),
+    );
+    assert_eq!(heard, []);
+
+    server.sh("ip link del eth1");
+    let links = pins(&server).join("links");
+    eventually("eth1 is forgotten", || {
+        fs::read_dir(&links).unwrap().count() == 2
+    });
+}
+
+#[test]
+fn addresses_and_hardware_addresses_are_followed() {
+    let (server, peer) = real_server();
+    server.sh("ip addr add 192.168.18.101/32 dev lo");
+    let _agent = Agent::start(&server, &["--hide", "192.168.18.101"]);
+    eventually("eth0 is guarded", || guards(&server, "eth0"));
+    let port = Port::open(&peer, "eth0");
+    let sender = || {
+        port.drain();
+        let mut asks = server.command("arping");
+        asks.args([
+            "-q",
+            "-c1",
+            "-w1",
+            "-s",
+            "192.168.18.101",
+            "-I",
+            "eth0",
+            "192.168.18.129",
+        ]);
+        asks.status().unwrap();
+        let asked = |frame: &[u8]| Frame::read(frame).filter(|arp| arp.tpa == CLIENT_IP);
+        let frames = port.drain();
+        frames.iter().find_map(|frame| asked(frame)).unwrap().spa
+    };
+    assert_eq!(sender(), RIP);
+    server.sh("ip addr add 192.168.18.20/24 dev eth0");
+    server.sh("ip addr del 192.168.18.10/24 dev eth0");
+    server.sh("ip addr replace 192.168.18.20/24 dev eth0");
+    eventually("the RIP is the new address", || {
+        sender() == Ipv4Addr::new(192, 168, 18, 20)
+    });
+
+    // The director's question is answered for the new address, by the new hardware address.
+    let mac = Mac([2, 0, 0, 0, 0, 0x77]);
+    server.sh(&format!("ip link set dev eth0 address {mac}"));
+    let question = arp::request(CLIENT, VIP, Ipv4Addr::new(192, 168, 18, 20));
+    eventually("the director is answered", || {
+        port.drain();
+        port.send(&question.bytes());
+        thread::sleep(Duration::from_millis(20));
+        let frames = port.drain();
+        let mut replies = frames.iter().filter_map(|frame| Frame::read(frame));
+        replies.any(|arp| arp.op == arp::REPLY && arp.tpa == VIP && arp.sha == mac)
+    });
+}
+
+#[test]
+fn files_are_read_again_when_they_change_and_when_it_is_told_to() {
+    let (server, _peer) = real_server();
+    let policy = Policy::new("reload", "[[hide]]\nip = \"192.168.18.101\"\n");
+    let agent = Agent::start(&server, &["--config", policy.path()]);
+    eventually("the first", || hides(&server, "192.168.18.101"));
+    policy.write("[[hide]]\nip = \"192.168.18.102\"\n");
+    eventually("the second", || hides(&server, "192.168.18.102"));
+    assert!(!hides(&server, "192.168.18.101"));
+
+    // A file with an error changes nothing, and the agent lives on.
+    policy.write("[[hide]]\nip = \"192.168.18.1000\"\n");
+    agent.signal(&server, "HUP");
+    thread::sleep(Duration::from_millis(200));
+    assert!(hides(&server, "192.168.18.102"));
+    policy.write("[[hide]]\nip = \"192.168.18.103\"\n");
+    eventually("the third", || hides(&server, "192.168.18.103"));
+
+    // What somebody has changed by hand is the file's again when it is told to read it.
+    server.guard("unhide 192.168.18.103");
+    agent.signal(&server, "HUP");
+    eventually("the third again", || hides(&server, "192.168.18.103"));
+    assert_eq!(agent.end(&server, "TERM").code(), Some(0));
+    assert!(hides(&server, "192.168.18.103"));
+}
+
+#[test]
+fn a_device_that_is_declared_may_come_later() {
+    let (server, _peer) = real_server();
+    let text = "devices = [\"eth7\"]\n[[hide]]\nip = \"192.168.18.101\"\n";
+    let policy = Policy::new("later", text);
+    let _agent = Agent::start(&server, &["--config", policy.path()]);
+    thread::sleep(Duration::from_millis(200));
+    assert_eq!(server.guard("list"), "no address is hidden here\n");
+    server.sh("ip link add eth7 type veth peer name eth8");
+    eventually("eth7 is guarded", || guards(&server, "eth7"));
+    assert!(hides(&server, "192.168.18.101"));
+    assert!(!guards(&server, "eth8") && !guards(&server, "eth0"));
+}
+
+#[test]
+fn what_is_hidden_stays_so_when_the_agent_is_killed_and_started_again() {
+    let (server, peer) = real_server();
+    server.sh("ip addr add 192.168.18.101/32 dev lo");
+    let port = Port::open(&peer, "eth0");
+    let silent = || {
+        let (vip, rip) = (
+            arp::request(CLIENT, CLIENT_IP, VIP),
+            arp::request(CLIENT, CLIENT_IP, RIP),
+        );
+        assert_eq!(answers(&port, &vip, &rip), []);
+    };
+    for _ in 0..5 {
+        let agent = Agent::start(&server, &["--hide", "192.168.18.101"]);
+        eventually("eth0 is guarded", || guards(&server, "eth0"));
+        silent();
+        assert!(!agent.end(&server, "KILL").success());
+        silent();
+    }
+    let arguments = ["--hide", "192.168.18.101", "--detach-on-exit"];
+    let agent = Agent::start(&server, &arguments);
+    thread::sleep(Duration::from_millis(200));
+    silent();
+    assert_eq!(agent.end(&server, "TERM").code(), Some(0));
+    assert_eq!(
+        server.guard("status"),
+        "arpguard is not loaded in this network namespace\n"
+    );
+}
