@@ -7,6 +7,7 @@
 mod attach;
 mod bpffs;
 mod clsact;
+mod hooks;
 mod link;
 mod lock;
 mod maps;
@@ -20,8 +21,8 @@ use std::collections::BTreeSet;
 use arpguard_common::policy::{EVERY_DEVICE, Tables as _};
 
 pub use self::{
-    attach::{Attached, Egress, Ingress, Mode},
     bpffs::Pins,
+    hooks::{Attached, Egress, Ingress, Mode},
     maps::{Known, Maps, Totals},
     script::{Script, Write, script, table},
     transaction::Change,
