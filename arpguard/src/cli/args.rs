@@ -15,6 +15,9 @@ use crate::{
     policy::{Rip, parse_prefix, parse_rip},
 };
 
+/// Where help shows the options that all commands have.
+const GLOBAL: &str = "Options of all commands";
+
 /// Keeps addresses of this host out of ARP, by IP, on a stock kernel.
 ///
 /// A real server of LVS direct routing holds the virtual IP (VIP) but must not be seen to: arpguard
@@ -30,16 +33,19 @@ use crate::{
 #[command(after_help = "Exit status: 0 done, 1 it failed and nothing was changed, 2 wrong usage.")]
 pub struct Arguments {
     /// Work in this network namespace: a name as `ip netns` knows it, or a path
-    #[arg(long, global = true, value_name = "NAME|PATH", value_hint = ValueHint::AnyPath)]
+    #[arg(long, global = true,
+        help_heading = GLOBAL, value_name = "NAME|PATH", value_hint = ValueHint::AnyPath)]
     pub(super) netns: Option<String>,
     /// Pin to this BPF file system [default: /sys/fs/bpf, mounted where it is not]
-    #[arg(long, global = true, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    #[arg(long, global = true,
+        help_heading = GLOBAL, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(super) bpffs: Option<PathBuf>,
     /// How to print
     #[arg(
         short,
         long,
         global = true,
+        help_heading = GLOBAL,
         value_enum,
         default_value = "table",
         value_name = "FORMAT"

@@ -2,13 +2,16 @@
 
 use std::io::{self, Write};
 
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
 
 use super::{rules::Rule, status::Status};
 use crate::policy::prefix_text;
 
 /// Columns; below it, breaking words helps no reader.
 const NARROWEST: u16 = 40;
+
+/// Columns that a column of prose has at least.
+const SHORTEST: u16 = 16;
 
 pub(crate) fn rules(out: &mut dyn Write, rules: &[Rule]) -> io::Result<()> {
     if rules.is_empty() {
@@ -89,8 +92,15 @@ fn columns(names: &[&str]) -> Table {
     if table.width().is_some_and(|width| width >= NARROWEST) {
         table.set_content_arrangement(ContentArrangement::Dynamic);
     }
-    for column in table.column_iter_mut() {
+    let last = names.len() - 1;
+    for (number, column) in table.column_iter_mut().enumerate() {
         column.set_padding((0, 2));
+        // An address in two lines is no address: only what is prose is wrapped.
+        column.set_constraint(if number == last {
+            ColumnConstraint::LowerBoundary(Width::Fixed(SHORTEST))
+        } else {
+            ColumnConstraint::ContentWidth
+        });
     }
     table
 }
