@@ -7,6 +7,8 @@
 mod attach;
 mod bpffs;
 mod clsact;
+mod events;
+mod lease;
 mod link;
 mod lock;
 mod maps;
@@ -20,6 +22,7 @@ use arpguard_common::policy::{EVERY_DEVICE, Tables as _};
 pub use self::{
     attach::{Attached, Egress, Ingress, Mode},
     bpffs::Pins,
+    events::{Events, Interest, Left},
     maps::{Maps, Totals},
     transaction::Change,
 };

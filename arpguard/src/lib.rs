@@ -8,6 +8,7 @@
 compile_error!("arpguard is about the Linux kernel");
 
 pub mod cli;
+pub mod clock;
 pub mod datapath;
 pub mod error;
 pub mod host;

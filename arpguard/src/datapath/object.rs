@@ -51,6 +51,9 @@ fn load_unfinished(pins: &Pins) -> Result<Unfinished> {
         map::LOCAL,
         map::DEVICES,
         map::COUNTERS,
+        map::LISTENER,
+        map::EVENTS,
+        map::METERS,
     ] {
         let missing = || Error::new(LOAD, name, "the eBPF object has no such map");
         let path = unfinished.map(name);
