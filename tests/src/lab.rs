@@ -3,12 +3,14 @@
 mod binary;
 mod namespace;
 mod port;
+mod ring;
 mod segment;
 
 pub use self::{
     binary::{Output, arpguard},
     namespace::Namespace,
     port::Port,
+    ring::ring_position,
     segment::{Segment, Wire},
 };
 

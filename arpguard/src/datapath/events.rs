@@ -90,7 +90,9 @@ impl Events {
                 .iter()
                 .fold(0, |bits, one| bits | Listener::reason(*one)),
         };
-        let ring = AsyncFd::with_interest(ring, Readiness::READABLE)
+        // SAFETY: the ring owns its descriptor, keeps it open until it is dropped, and always gives
+        // the same one.
+        let ring = unsafe { AsyncFd::register_with_interest(ring, Readiness::READABLE) }
             .map_err(|cause| Error::from_cause(LISTEN, "the ring of events", &cause))?;
         let lease = vacant.take(Listener {
             rate: interest.rate,

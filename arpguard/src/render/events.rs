@@ -5,7 +5,7 @@ use std::{fmt, net::Ipv4Addr};
 use arpguard_common::{
     abi::Event,
     verdict::{Mode, Reason},
-    wire::{Arp, Header, Kind, Mac, target_mac},
+    wire::{Arp, Header, Kind, target_mac},
 };
 use serde::Serialize;
 
@@ -164,7 +164,7 @@ impl fmt::Display for Strange {
 mod tests {
     use arpguard_common::{
         verdict::{Direction, Policy},
-        wire::ARP_LEN,
+        wire::{ARP_LEN, Mac},
     };
     use proptest::prelude::*;
 
