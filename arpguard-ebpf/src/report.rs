@@ -50,18 +50,43 @@ pub(crate) fn report<F: Frame, A>(
     if listener.until == 0 || !listener.wants(device, verdict.reason) {
         return;
     }
+    let told = Told {
+        at: place.at,
+        device,
+        rip,
+        row: row(verdict.decided_by),
+        reason: verdict.reason,
+        direction,
+    };
+    write(frame, listener, &told);
+}
+
+/// What is told of a frame beside its bytes.
+struct Told {
+    at: usize,
+    device: u32,
+    rip: Ipv4Addr,
+    row: usize,
+    reason: Reason,
+    direction: Direction,
+}
+
+/// A function of its own, so that the programs keep no registers and no stack for it.
+#[cold]
+#[inline(never)]
+fn write<F: Frame>(frame: &F, listener: &Listener, told: &Told) {
     // SAFETY: the helper takes nothing.
     let now = unsafe { bpf_ktime_get_ns() };
     if now >= listener.until {
         return;
     }
-    let Some(meters) = METERS.get_ptr_mut(device) else {
+    let Some(meters) = METERS.get_ptr_mut(told.device) else {
         return;
     };
     // SAFETY: the row is this CPU's own, and a program is not interrupted by itself on one CPU.
     let meters = unsafe { &mut *meters };
     // As in `count`: the check must stay for the verifier of Linux 5.10.
-    let at = black_box(row(verdict.decided_by));
+    let at = black_box(told.row);
     let Some([suppressed, lost, began, written]) = meters.get_mut(at) else {
         return;
     };
@@ -78,11 +103,11 @@ pub(crate) fn report<F: Frame, A>(
     };
     let mac = |at| Mac(frame.read(at).unwrap_or_default());
     let mut event = Event::new(
-        (now, device, direction),
-        (verdict.decided_by, verdict.reason),
+        (now, told.device, told.direction),
+        (told.row, told.reason),
         (mac(0), mac(size_of::<Mac>())),
-        frame.read(place.at),
-        rip,
+        frame.read(told.at),
+        told.rip,
     );
     (event.suppressed, event.lost) = (*suppressed, *lost);
     entry.write(event);

@@ -2,7 +2,7 @@
 
 use core::net::Ipv4Addr;
 
-use super::{MODES, row};
+use super::MODES;
 use crate::{
     verdict::{Direction, Mode, Policy, Reason},
     wire::{ARP_LEN, Arp, Mac},
@@ -17,7 +17,8 @@ pub const EVENT_LEN: usize = size_of::<Event>();
 pub struct Event {
     /// When it was judged, in nanoseconds of `CLOCK_MONOTONIC`.
     pub time: u64,
-    /// How many events of this device and policy were left out since the last one, over the rate.
+    /// How many events of this device and policy were left out on this CPU since the last one, over
+    /// the rate.
     pub suppressed: u64,
     /// How many found no room in the ring since the last one.
     pub lost: u64,
@@ -40,12 +41,13 @@ pub struct Event {
 }
 
 impl Event {
-    /// An event of which nothing was left out before. `packet`: the ARP packet's bytes, where the
+    /// An event of which nothing was left out before. `row`: who decided, by [`super::row`];
+    /// `packet`: the ARP packet's bytes, where the
     /// frame has as many.
     #[inline(always)]
     pub fn new(
         (time, device, direction): (u64, u32, Direction),
-        (decided_by, reason): (Option<(Policy, Mode)>, Reason),
+        (row, reason): (usize, Reason),
         (destination, source): (Mac, Mac),
         packet: Option<[u8; ARP_LEN]>,
         rip: Ipv4Addr,
@@ -63,7 +65,7 @@ impl Event {
             rip: rip.octets(),
             reason,
             direction,
-            row: row(decided_by) as u8,
+            row: row as u8,
             captured,
             reserved: [0; 4],
             destination,
@@ -154,7 +156,7 @@ impl Event {
     }
 }
 
-/// Who decided, by [`row`]; `None` where nobody has that number.
+/// Who decided, by [`super::row`]; `None` where nobody has that number.
 fn decider(number: u8) -> Option<Option<(Policy, Mode)>> {
     let Some(number) = number.checked_sub(1) else {
         return Some(None);
@@ -235,7 +237,7 @@ const _: () = {
 mod tests {
     use proptest::prelude::*;
 
-    use super::*;
+    use super::{super::row, *};
     use crate::wire::Kind;
 
     const PACKET: [u8; ARP_LEN] = [
@@ -249,7 +251,10 @@ mod tests {
             lost: 4,
             ..Event::new(
                 (0x0102_0304_0506_0708, 7, Direction::Sent),
-                (Some((Policy::Hide, Mode::Audit)), Reason::LeakingRequest),
+                (
+                    row(Some((Policy::Hide, Mode::Audit))),
+                    Reason::LeakingRequest,
+                ),
                 (Mac([1; 6]), Mac([2; 6])),
                 Some(PACKET),
                 Ipv4Addr::new(10, 0, 0, 9),
