@@ -1,6 +1,11 @@
 //! Compiles the eBPF programs, which `datapath::object` puts into the binary.
 
-use std::process::Command;
+use std::{
+    env, fs,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    path::Path,
+    process::Command,
+};
 
 use anyhow::{Context as _, Result, ensure};
 use aya_build::{Package, Toolchain, build_ebpf};
@@ -35,5 +40,16 @@ fn main() -> Result<()> {
         ..Package::default()
     };
     build_ebpf([package], toolchain)
-        .context("the eBPF programs do not compile; `cargo xtask setup` installs what is needed")
+        .context("the eBPF programs do not compile; `cargo xtask setup` installs what is needed")?;
+    name_build()
+}
+
+/// Gives the programs of this build a name by which `datapath::object` tells them from another's.
+fn name_build() -> Result<()> {
+    let directory = env::var("OUT_DIR").context("cargo has set no OUT_DIR")?;
+    let object = fs::read(Path::new(&directory).join("arpguard-ebpf"))?;
+    let mut hasher = DefaultHasher::new();
+    object.hash(&mut hasher);
+    println!("cargo:rustc-env=ARPGUARD_PROGRAMS={:016x}", hasher.finish());
+    Ok(())
 }

@@ -1,5 +1,6 @@
 //! The command line: each verb is a few lines over the library.
 
+mod apply;
 mod args;
 mod detach;
 mod flush;
@@ -8,6 +9,7 @@ mod hide;
 mod lines;
 mod list;
 mod monitor;
+mod save;
 mod status;
 mod unhide;
 mod usage;
@@ -80,6 +82,8 @@ fn run(arguments: Arguments) -> Result<()> {
         match verb {
             Verb::Hide(what) => hide::run(&context, what).await,
             Verb::Unhide(what) => unhide::run(&context, what).await,
+            Verb::Apply(what) => apply::run(&context, what).await,
+            Verb::Save => save::run(&context).await,
             Verb::List => list::run(&context).await,
             Verb::Status => status::run(&context).await,
             Verb::Monitor(what) => monitor::run(&context, what).await,

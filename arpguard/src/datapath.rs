@@ -13,7 +13,9 @@ mod link;
 mod lock;
 mod maps;
 mod object;
+mod script;
 mod transaction;
+mod upgrade;
 
 use std::collections::BTreeSet;
 
@@ -24,6 +26,7 @@ pub use self::{
     bpffs::Pins,
     events::{Events, Interest, Left},
     maps::{Maps, Totals},
+    script::{Script, Write, script, table},
     transaction::Change,
 };
 use self::{lock::Lock, object::Programs};
@@ -31,6 +34,9 @@ use crate::{
     error::{Error, Result},
     host,
 };
+
+/// Where a rule is kept: a device (or [`EVERY_DEVICE`]) and a prefix.
+pub type Place = (u32, ipnet::Ipv4Net);
 
 /// The state in the kernel for one network namespace.
 pub struct Datapath {
@@ -60,7 +66,7 @@ impl Datapath {
             return Ok(None);
         }
         let maps = Maps::open(pins)?;
-        let programs = Programs::open(pins)?;
+        let programs = Programs::open(&pins.programs())?;
         Ok(Some(Self {
             pins: pins.clone(),
             maps,
@@ -134,8 +140,8 @@ impl Writer {
 }
 
 impl Datapath {
-    /// Applies all of `changes`, or none: rules are added before any is removed, and a process that
-    /// dies in the middle leaves what [`Writer::lock`] undoes.
+    /// Applies all of `changes`, or none, in the order of [`script()`]; a process that dies in the
+    /// middle leaves what [`Writer::lock`] undoes. Returns the changes that undo these.
     ///
     /// `step` is called with the number of changes made; an error from it rolls back.
     ///
@@ -145,7 +151,7 @@ impl Datapath {
         &mut self,
         changes: &[Change],
         step: &mut dyn FnMut(usize) -> Result<()>,
-    ) -> Result<()> {
+    ) -> Result<Vec<Change>> {
         transaction::commit(&mut self.maps, &self.pins, changes, step)
     }
 

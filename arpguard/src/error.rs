@@ -50,6 +50,18 @@ impl Error {
         }
     }
 
+    /// The same of something larger: `tried` on `subject`, which has what this error is about.
+    #[must_use]
+    pub fn within(self, tried: impl Into<String>, subject: impl fmt::Display) -> Self {
+        Self {
+            tried: tried.into(),
+            subject: subject.to_string(),
+            why: format!("{}: {}", self.subject, self.why),
+            advice: self.advice,
+            is_usage: false,
+        }
+    }
+
     /// Adds what to do next.
     #[must_use]
     pub fn advise(mut self, advice: impl Into<String>) -> Self {

@@ -1,7 +1,8 @@
 //! arpguard's user space.
 //!
-//! A change reads in one direction: a command ([`cli`]) is checked against the [`host`]
-//! ([`policy`]), [`plan`] says what follows from it, and [`datapath`] writes that into the kernel.
+//! A change reads in one direction: a command ([`cli`]) or a file ([`config`]) is checked against
+//! the [`host`] ([`policy`]), [`plan`] says what follows from it, and [`datapath`] writes that into
+//! the kernel.
 //! Observing the host and writing to the kernel do not know each other.
 
 #[cfg(not(target_os = "linux"))]
@@ -9,6 +10,7 @@ compile_error!("arpguard is about the Linux kernel");
 
 pub mod cli;
 pub mod clock;
+pub mod config;
 pub mod datapath;
 pub mod error;
 pub mod host;

@@ -1,22 +1,37 @@
 //! What follows from policy on a host: pure, from what is and what shall be to changes.
 
+mod between;
+mod rules;
+mod towards;
+
 use std::net::Ipv4Addr;
 
 use arpguard_common::abi::{Local, Rule};
 use ipnet::Ipv4Net;
 
-use crate::{datapath::Change, host::Device, policy::Hide};
+pub use self::{
+    between::between,
+    rules::Rules,
+    towards::{Plan, State, Wanted, towards},
+};
+use crate::{datapath::Change, host::Device, policy::Placed};
 
-/// The rules that hide, at each of `places` (interface indexes, or every device).
-pub fn hide(hide: &Hide, places: &[u32]) -> Vec<Change> {
+/// The rules that hide.
+pub fn hide(placed: &Placed<'_>) -> Vec<Change> {
+    let hide = placed.hide;
     let change = |device: u32, prefix: Ipv4Net| Change {
         device,
         prefix,
         rule: Some(hide.rule(prefix)),
     };
-    places
-        .iter()
-        .flat_map(|device| hide.prefixes.iter().map(|prefix| change(*device, *prefix)))
+    placed
+        .places()
+        .into_iter()
+        .flat_map(|device| {
+            hide.prefixes
+                .iter()
+                .map(move |prefix| change(device, *prefix))
+        })
         .collect()
 }
 

@@ -2,6 +2,8 @@
 
 pub mod events;
 pub mod json;
+pub mod plan;
 pub mod rules;
+pub mod saved;
 pub mod status;
 pub mod table;

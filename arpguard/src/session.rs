@@ -8,7 +8,8 @@ use crate::{
     datapath::{Attached, Change, Datapath, Ingress, Mode, Pins, Writer},
     error::{Error, Result},
     host::{Device, Host, Netlink},
-    interrupt, plan,
+    interrupt,
+    plan::{self, Plan, Rules, State},
     progress::Progress,
     vip,
 };
@@ -26,17 +27,33 @@ pub struct Session {
 /// What was done, with what it takes to undo it.
 enum Done {
     Guarded(Device, Attached),
+    Left(Device, Attached),
     Committed(Vec<Change>),
     AddressAdded(u32, Ipv4Addr),
     AddressRemoved(u32, Ipv4Addr),
 }
 
 impl Session {
-    /// Waits for other writers, and looks at the host.
+    /// Waits for other writers, looks at the host, and puts this binary's programs in place of
+    /// another build's.
+    ///
+    /// # Errors
+    /// Where the state cannot be locked, the host not be read, or the kernel refuses the programs.
+    pub async fn begin(pins: &Pins, netlink: &Netlink) -> Result<Self> {
+        let mut session = Self::begin_removal(pins, netlink).await?;
+        if let Some(datapath) = &mut session.writer.datapath
+            && datapath.upgrade(netlink, &session.host).await?
+        {
+            session.host = Host::observe(netlink).await?;
+        }
+        Ok(session)
+    }
+
+    /// As [`Self::begin`], for a session that removes everything: with the programs as they are.
     ///
     /// # Errors
     /// Where the state cannot be locked or the host not be read.
-    pub async fn begin(pins: &Pins, netlink: &Netlink) -> Result<Self> {
+    pub async fn begin_removal(pins: &Pins, netlink: &Netlink) -> Result<Self> {
         let writer = Writer::lock(pins)?;
         let host = Host::observe(netlink).await?;
         let was_loaded = writer.datapath.is_some();
@@ -54,22 +71,47 @@ impl Session {
         self.writer.datapath.as_ref()
     }
 
-    /// Attaches the programs to `devices`, loading them first if need be.
+    /// What is in force.
     ///
     /// # Errors
-    /// Where one of the devices has no hook to give.
-    pub async fn guard(
-        &mut self,
-        devices: &[Device],
-        mode: Mode,
-        hidden: impl Fn(Ipv4Addr) -> bool,
-    ) -> Result<()> {
-        for device in devices {
+    /// Where the kernel does not tell.
+    pub async fn state(&self) -> Result<State> {
+        state(self.datapath(), &self.host, &self.netlink).await
+    }
+
+    /// Does what a plan says: programs are attached before rules are written, and detached after
+    /// rules are removed.
+    ///
+    /// # Errors
+    /// Where one of the devices has no hook to give, a table is full, or the user has interrupted.
+    pub async fn carry_out(&mut self, plan: &Plan) -> Result<()> {
+        if plan.is_empty() {
+            return Ok(());
+        }
+        self.writer
+            .loaded()?
+            .upgrade(&self.netlink, &self.host)
+            .await?;
+        let soon: Rules = plan.changes.iter().collect();
+        for device in &plan.guard {
             interrupt::check()?;
             let datapath = self.writer.loaded()?;
-            let local = local(datapath, device, &hidden);
-            let before = datapath.guard(&self.netlink, device, &local, mode).await?;
+            let view = View::new(&soon, device.index);
+            let local = local(datapath, device, |address| view.rule(address).is_some());
+            let before = datapath
+                .guard(&self.netlink, device, &local, plan.attach)
+                .await?;
             self.done.push(Done::Guarded(device.clone(), before));
+        }
+        self.commit(&plan.changes)?;
+        self.refresh()?;
+        for device in &plan.leave {
+            interrupt::check()?;
+            if let Some(datapath) = &mut self.writer.datapath {
+                let before = datapath.attached(&self.netlink, device).await?;
+                datapath.detach(&self.netlink, device).await?;
+                self.done.push(Done::Left(device.clone(), before));
+            }
         }
         Ok(())
     }
@@ -79,16 +121,11 @@ impl Session {
     /// # Errors
     /// Where a table is full, or the user has interrupted.
     pub fn commit(&mut self, changes: &[Change]) -> Result<()> {
-        let datapath = self.writer.loaded()?;
-        let undo = changes
-            .iter()
-            .map(|change| Change {
-                rule: datapath.maps.rule(change.device, change.prefix),
-                ..*change
-            })
-            .collect();
+        if changes.is_empty() {
+            return Ok(());
+        }
         let mut progress = Progress::new(changes.len());
-        datapath.commit(changes, &mut |done| {
+        let undo = self.writer.loaded()?.commit(changes, &mut |done| {
             progress.update(done);
             interrupt::check()
         })?;
@@ -177,7 +214,9 @@ impl Session {
                 Done::Committed(changes) => {
                     self.writer.loaded()?.commit(&changes, &mut |_| Ok(()))?;
                 }
-                Done::Guarded(device, before) => self.unguard(&device, &before).await?,
+                Done::Guarded(device, before) | Done::Left(device, before) => {
+                    self.restore(&device, &before).await?;
+                }
             }
         }
         if self.was_loaded {
@@ -187,7 +226,7 @@ impl Session {
         }
     }
 
-    async fn unguard(&mut self, device: &Device, before: &Attached) -> Result<()> {
+    async fn restore(&mut self, device: &Device, before: &Attached) -> Result<()> {
         let device = Host::observe(&self.netlink)
             .await?
             .by_index(device.index)
@@ -205,6 +244,27 @@ impl Session {
         datapath.guard(&self.netlink, &device, &local, mode).await?;
         datapath.set_note_text(&device, &before.note)
     }
+}
+
+/// What is in force: the rules and devices of `datapath`, of which there is none where nothing is
+/// loaded.
+///
+/// # Errors
+/// Where the kernel does not tell.
+pub async fn state(datapath: Option<&Datapath>, host: &Host, netlink: &Netlink) -> Result<State> {
+    let Some(datapath) = datapath else {
+        return Ok(State::default());
+    };
+    let rules = Rules::read(datapath.maps.rules())?;
+    let mut devices = Vec::new();
+    for index in datapath.maps.known_devices()? {
+        if let Some(device) = host.by_index(index) {
+            let attached = datapath.attached(netlink, device).await?;
+            devices.push((device.clone(), attached));
+        }
+    }
+    devices.sort_by_key(|(device, _)| device.index);
+    Ok(State { rules, devices })
 }
 
 /// What `device` has for its own addresses, without those that are hidden on it, or about to be.

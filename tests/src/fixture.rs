@@ -37,6 +37,17 @@ pub const IN_PREFIX: Ipv4Addr = ip(192, 168, 19, 200);
 /// In the hidden prefix, with a policy of its own.
 pub const LONGEST: Ipv4Addr = ip(192, 168, 19, 7);
 
+/// What the real server has on `lo`.
+pub const VIPS: [Ipv4Addr; 7] = [
+    VIP,
+    SHIELDED,
+    ON_ETH1,
+    AUDITED,
+    AUDITED_ON_ETH0,
+    IN_PREFIX,
+    LONGEST,
+];
+
 /// A device of the real server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Device {
@@ -289,11 +300,15 @@ impl RealServer {
                 host.sh(&format!("ip addr add {address}/24 dev {}", device.name()));
             }
         }
-        let vips = [VIP, SHIELDED, ON_ETH1, AUDITED, AUDITED_ON_ETH0];
-        for vip in vips.into_iter().chain([IN_PREFIX, LONGEST]) {
+        for vip in VIPS {
             host.sh(&format!("ip addr add {vip}/32 dev lo"));
         }
         Self { host, peer }
+    }
+
+    /// Whether it has this address, on whichever device.
+    pub fn has(address: Ipv4Addr) -> bool {
+        VIPS.contains(&address) || [RIP, SECOND, OTHER].contains(&address)
     }
 
     /// Sets [`POLICY`], each command with `options` added.

@@ -2,6 +2,7 @@
 
 mod binary;
 mod namespace;
+mod passer;
 mod port;
 mod ring;
 mod segment;
@@ -9,6 +10,7 @@ mod segment;
 pub use self::{
     binary::{Output, arpguard},
     namespace::Namespace,
+    passer::Passer,
     port::Port,
     ring::ring_position,
     segment::{Segment, Wire},

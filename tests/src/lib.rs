@@ -13,5 +13,7 @@
 
 pub mod arp;
 pub mod cases;
+pub mod cluster;
 pub mod fixture;
 pub mod lab;
+pub mod pins;

@@ -1,5 +1,7 @@
 //! A command does all of what it was told, or nothing, whatever happens to it.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::{
     fmt::Write as _,
     io::Write as _,

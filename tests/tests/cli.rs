@@ -201,10 +201,11 @@ fn a_namespace_can_be_named_by_its_path() {
 
 #[test]
 fn without_privilege_it_names_the_capabilities() {
+    let copy = Copy::of(arpguard()).unwrap();
     let output = Output::of(
         Command::new("setpriv")
             .args(["--reuid", "65534", "--clear-groups"])
-            .arg(copy_for_everybody().path())
+            .arg(&copy.0)
             .args(["hide", "192.168.18.101"]),
     );
     let message = "arpguard: use BPF: this process: it lacks CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN; \
@@ -213,17 +214,13 @@ fn without_privilege_it_names_the_capabilities() {
 }
 
 /// A copy of the binary where another user may run it.
-fn copy_for_everybody() -> Copy {
-    let path = std::env::temp_dir().join(format!("arpguard-{}", std::process::id()));
-    std::fs::copy(arpguard(), &path).unwrap();
-    Copy(path)
-}
-
 struct Copy(std::path::PathBuf);
 
 impl Copy {
-    fn path(&self) -> &std::path::Path {
-        &self.0
+    fn of(binary: std::path::PathBuf) -> std::io::Result<Self> {
+        let path = std::env::temp_dir().join(format!("arpguard-{}", std::process::id()));
+        std::fs::copy(binary, &path)?;
+        Ok(Self(path))
     }
 }
 

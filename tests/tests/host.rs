@@ -31,7 +31,7 @@ fn judged(direction: Direction, device: Device, frame: &[u8]) -> (Judged, Option
             let out = match verdict.act() {
                 Receive::Pass => same,
                 Receive::Drop => None,
-                Receive::Answer(mac) => Some(arp.unwrap().reply(mac).to_vec()),
+                Receive::Answer(mac) => arp.map(|arp| arp.reply(mac).to_vec()),
             };
             (counted(verdict.reason, verdict.decided_by), out)
         }

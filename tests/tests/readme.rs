@@ -1,5 +1,7 @@
 //! The README is true: its commands do what it shows, its tables name what there is.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::process::Stdio;
 
 use arpguard_common::verdict::Reason;

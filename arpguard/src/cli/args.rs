@@ -2,7 +2,6 @@
 
 use std::{
     io::{self, Read as _},
-    net::Ipv4Addr,
     path::PathBuf,
 };
 
@@ -17,7 +16,7 @@ use ipnet::Ipv4Net;
 use crate::{
     datapath::Mode,
     error::{Error, Result},
-    policy::Rip,
+    policy::{Rip, parse_prefix, parse_rip},
 };
 
 /// Keeps addresses of this host out of ARP, by IP, on a stock kernel.
@@ -61,6 +60,11 @@ pub(super) enum Verb {
     Hide(Hide),
     /// Hide addresses no longer
     Unhide(Unhide),
+    /// Make the policy what files say: nothing else is hidden, no other device guarded
+    Apply(Apply),
+    /// Print the policy as a file that `apply` reads
+    #[command(after_help = SAVE_EXAMPLES)]
+    Save,
     /// Show the addresses that are hidden
     List,
     /// Show the guarded devices, how they are guarded, and what was done to how many frames
@@ -98,7 +102,7 @@ pub(super) struct Hide {
     vips: Vec<Targets>,
     /// The sender of this host's own requests in place of the VIP; auto: the outgoing device's
     /// primary address in the subnet of the target
-    #[arg(long, value_name = "RIP|auto", default_value = "auto", value_parser = rip)]
+    #[arg(long, value_name = "RIP|auto", default_value = "auto", value_parser = parse_rip)]
     pub(super) rip: Rip,
     /// Only on this device; may be repeated [default: every device that speaks ARP]
     #[arg(long, value_name = "IF")]
@@ -137,6 +141,41 @@ pub(super) struct Unhide {
     /// Before they are seen, remove the VIPs from this device
     #[arg(long, value_name = "DEV")]
     pub(super) del_from: Option<String>,
+}
+
+const SAVE_EXAMPLES: &str = "\
+Examples:
+  arpguard save > /etc/arpguard/arpguard.toml
+  arpguard --netns blue save | arpguard --netns green apply /dev/stdin";
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Rules are added or replaced before any is removed, so an address that both the old policy and the
+new one hide is hidden throughout. A file with any error changes nothing.
+
+Examples:
+  arpguard apply /etc/arpguard/arpguard.toml
+  arpguard apply /etc/arpguard/conf.d --dry-run
+  arpguard -o json apply --dry-run /etc/arpguard/arpguard.toml
+
+A file:
+  devices = [\"eth0\", \"bond*\"]        # default: every device that speaks ARP
+  attach  = \"auto\"                    # or native, generic, tc
+
+  [[hide]]
+  ip     = [\"192.168.18.101\", \"192.168.19.0/24\"]
+  rip    = \"192.168.18.10\"            # default: auto
+  dev    = \"eth0\"                     # default: all that are guarded
+  shield = true                       # these three are false by default
+  audit  = false
+  force  = false")]
+pub(super) struct Apply {
+    /// Files, and directories whose *.toml are read in the order of their names
+    #[arg(required = true, value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub(super) paths: Vec<PathBuf>,
+    /// Print what would be done, and change nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
 }
 
 #[derive(Debug, Args)]
@@ -262,7 +301,7 @@ fn parse_lines(text: &str, prefixes: &mut Vec<Ipv4Net>) -> Result<()> {
     for (number, line) in text.lines().enumerate() {
         let words = line.split('#').next().unwrap_or_default();
         for word in words.split_whitespace() {
-            prefixes.push(prefix(word).map_err(|why| {
+            prefixes.push(parse_prefix(word).map_err(|why| {
                 let place = format!("standard input, line {}", number + 1);
                 Error::new("read addresses", place, format!("{word}: {why}")).usage()
             })?);
@@ -275,61 +314,13 @@ fn targets(word: &str) -> Result<Targets, String> {
     if word == "-" {
         Ok(Targets::StandardInput)
     } else {
-        prefix(word).map(Targets::One)
+        parse_prefix(word).map(Targets::One)
     }
-}
-
-fn prefix(word: &str) -> Result<Ipv4Net, String> {
-    if let Ok(address) = word.parse::<Ipv4Addr>() {
-        return Ok(address.into());
-    }
-    if word.parse::<std::net::Ipv6Addr>().is_ok() {
-        return Err("IPv6 has no ARP".to_owned());
-    }
-    let net: Ipv4Net = word
-        .parse()
-        .map_err(|_| "not an IPv4 address or prefix".to_owned())?;
-    if net == net.trunc() {
-        Ok(net)
-    } else {
-        Err(format!(
-            "it has host bits set; {} or {}?",
-            net.trunc(),
-            net.addr()
-        ))
-    }
-}
-
-fn rip(word: &str) -> Result<Rip, String> {
-    if word == "auto" {
-        return Ok(Rip::Auto);
-    }
-    word.parse()
-        .map(Rip::Address)
-        .map_err(|_| "neither an IPv4 address nor auto".to_owned())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn reads_addresses_as_ip_and_nft_write_them() {
-        assert_eq!(prefix("10.0.0.1"), Ok("10.0.0.1/32".parse().unwrap()));
-        assert_eq!(prefix("10.0.0.0/24"), Ok("10.0.0.0/24".parse().unwrap()));
-        for (word, why) in [
-            ("10.0.0.256", "not an IPv4 address or prefix"),
-            ("10.0.0.0/33", "not an IPv4 address or prefix"),
-            ("eth0", "not an IPv4 address or prefix"),
-            ("::1", "IPv6 has no ARP"),
-            (
-                "10.0.0.1/24",
-                "it has host bits set; 10.0.0.0/24 or 10.0.0.1?",
-            ),
-        ] {
-            assert_eq!(prefix(word), Err(why.to_owned()), "{word}");
-        }
-    }
 
     #[test]
     fn reads_lines_with_comments_and_tells_where_one_is_wrong() {

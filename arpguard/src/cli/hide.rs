@@ -1,12 +1,14 @@
 //! `arpguard hide`
 
+use std::slice;
+
 use arpguard_common::{policy::View, verdict::Mode};
 
 use super::{Context, args};
 use crate::{
     error::Result,
-    plan,
-    policy::{self, Hide},
+    plan::{self, Plan},
+    policy::{self, Hide, Placed},
     session::{Session, single},
 };
 
@@ -22,7 +24,7 @@ pub(super) async fn run(context: &Context, arguments: args::Hide) -> Result<()> 
         },
         force: arguments.force,
     };
-    hide.check()?;
+    policy::check(slice::from_ref(&hide))?;
     let mut session = Session::begin(&context.pins, &context.netlink).await?;
     let outcome = change(&mut session, &hide, &arguments).await;
     session.end(outcome).await
@@ -30,17 +32,23 @@ pub(super) async fn run(context: &Context, arguments: args::Hide) -> Result<()> 
 
 /// The VIPs come up last: before that the programs are attached and the rules in force.
 async fn change(session: &mut Session, hide: &Hide, arguments: &args::Hide) -> Result<()> {
-    let (devices, places) = policy::devices(&session.host, &arguments.dev)?;
+    let placed = Placed {
+        hide,
+        devices: policy::devices(&session.host, &arguments.dev)?,
+        everywhere: arguments.dev.is_empty(),
+    };
+    let places = placed.places();
     let hidden = |address| {
-        let everywhere = places
-            .iter()
-            .chain(devices.iter().map(|device| &device.index));
+        let devices = placed.devices.iter().map(|device| &device.index);
         session.datapath().is_some_and(|datapath| {
-            let mut views = everywhere.map(|device| View::new(&datapath.maps, *device));
+            let mut views = places
+                .iter()
+                .chain(devices)
+                .map(|device| View::new(&datapath.maps, *device));
             views.any(|view| view.rule(address).is_some())
         })
     };
-    hide.check_on(&session.host, &devices, hidden)?;
+    policy::check_on(slice::from_ref(&placed), &session.host, hidden)?;
     let vip_device = match &arguments.add_to {
         Some(name) => {
             for prefix in &hide.prefixes {
@@ -50,14 +58,13 @@ async fn change(session: &mut Session, hide: &Hide, arguments: &args::Hide) -> R
         }
         None => None,
     };
-    let devices: Vec<_> = devices.into_iter().cloned().collect();
-    session
-        .guard(&devices, arguments.attach.into(), |address| {
-            hide.covers(address)
-        })
-        .await?;
-    session.commit(&plan::hide(hide, &places))?;
-    session.refresh()?;
+    let plan = Plan {
+        guard: placed.devices.iter().copied().cloned().collect(),
+        attach: arguments.attach.into(),
+        changes: plan::hide(&placed),
+        leave: Vec::new(),
+    };
+    session.carry_out(&plan).await?;
     if let Some(device) = vip_device {
         for prefix in &hide.prefixes {
             session.add_address(&device, prefix.addr()).await?;

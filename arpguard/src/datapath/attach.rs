@@ -20,7 +20,8 @@ use arpguard_common::abi::Local;
 use ipnet::Ipv4Net;
 
 /// Which ingress hook is wanted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// The best that works; what is attached already stays.
     #[default]
@@ -100,19 +101,27 @@ pub struct Attached {
 impl Attached {
     /// Whether both directions are judged.
     pub const fn is_complete(&self) -> bool {
-        self.ingress.is_some() && self.egress.is_some()
+        self.satisfies(Mode::Auto)
+    }
+
+    /// Whether both directions are judged, received frames by the hook that is wanted.
+    pub const fn satisfies(&self, mode: Mode) -> bool {
+        match self.ingress {
+            Some(ingress) => ingress.satisfies(mode) && self.egress.is_some(),
+            None => false,
+        }
     }
 }
 
-const XDP: &str = "xdp";
+pub(super) const XDP: &str = "xdp";
 const INGRESS: &str = "ingress";
 const EGRESS: &str = "egress";
 
 /// XDP on veth copies each packet into a buffer of its own, and in the driver it takes segmentation
 /// offload away from the peer (`veth_xdp_set` in `drivers/net/veth.c`).
 const VETH: &str = "on veth XDP would copy every packet";
-/// What is transmitted then is lost unless the peer polls (NAPI; `veth_xdp_xmit`).
-const VETH_NATIVE: &str = "answers need a polling peer: ethtool -K PEER gro on";
+/// What is transmitted then wakes no peer without an XDP program (`veth_xdp_flush`).
+const VETH_NATIVE: &str = "answers are lost unless the peer has an XDP program too";
 
 impl Datapath {
     /// What is attached to `device` now.
@@ -313,14 +322,7 @@ impl Datapath {
         identifier(self.programs.xdp.info().map(|info| info.id()))
     }
 
-    fn tc_program(&mut self, hook: TcAttachType) -> &mut SchedClassifier {
-        match hook {
-            TcAttachType::Egress => &mut self.programs.tc_egress,
-            TcAttachType::Ingress | TcAttachType::Custom(_) => &mut self.programs.tc_ingress,
-        }
-    }
-
-    fn tc_identifier(&self, hook: TcAttachType) -> Result<u32> {
+    pub(super) fn tc_identifier(&self, hook: TcAttachType) -> Result<u32> {
         let program = match hook {
             TcAttachType::Egress => &self.programs.tc_egress,
             TcAttachType::Ingress | TcAttachType::Custom(_) => &self.programs.tc_ingress,
@@ -364,7 +366,7 @@ impl Datapath {
 
     fn attach_tc(&mut self, device: &Device, hook: TcAttachType) -> Result<()> {
         let pins = self.pins.clone();
-        let program = self.tc_program(hook);
+        let program = self.programs.tc(hook);
         // Before all others: one that ends the walk would let frames past us.
         let options = TcAttachOptions::TcxOrder(LinkOrder::first());
         let link = program
@@ -383,7 +385,7 @@ impl Datapath {
                     ..self.maps.note(device.index)
                 };
                 self.maps.set_note(device.index, &note)?;
-                clsact::attach(self.tc_program(hook), device, hook)
+                clsact::attach(self.programs.tc(hook), device, hook)
             }
             Err(cause) => Err(Error::from_cause("attach by TCX", &device.name, &cause)),
         }
@@ -409,7 +411,7 @@ fn is_unknown(cause: &ProgramError) -> bool {
     matches!(errno(cause), Some(Errno::EINVAL | Errno::EOPNOTSUPP))
 }
 
-const fn side(hook: TcAttachType) -> &'static str {
+pub(super) const fn side(hook: TcAttachType) -> &'static str {
     match hook {
         TcAttachType::Egress => EGRESS,
         TcAttachType::Ingress | TcAttachType::Custom(_) => INGRESS,

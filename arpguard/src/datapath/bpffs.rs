@@ -1,8 +1,9 @@
 //! Where the pins are: on bpffs, below one directory for each network namespace.
 //!
 //! `ip netns exec` gives its command a mount namespace with an empty `/sys/fs/bpf`, and a bpffs that
-//! is mounted there is gone when the command returns. So from any mount namespace but that of
-//! process 1, the bpffs of process 1 is used, through `/proc/1/root`.
+//! is mounted there is gone when the command returns. So the bpffs of the mount namespace is used
+//! that this one came from, through `/proc/PID/root`: that of process 1, or of the oldest ancestor
+//! that may be looked at.
 
 use std::{
     fs, io,
@@ -21,9 +22,7 @@ use nix::{
 use crate::error::{Error, Result};
 
 const BPFFS: &str = "/sys/fs/bpf";
-const FIRST_ROOT: &str = "/proc/1/root";
-const FIRST_MOUNTS: &str = "/proc/1/ns/mnt";
-const OWN_MOUNTS: &str = "/proc/self/ns/mnt";
+const SELF: &str = "/proc/self";
 const OURS: &str = "arpguard";
 const FIND: &str = "find a BPF file system to pin to";
 
@@ -74,6 +73,19 @@ impl Pins {
         self.version().is_dir()
     }
 
+    pub(super) fn map(&self, name: &str) -> PathBuf {
+        self.version().join("maps").join(name)
+    }
+
+    pub(super) fn programs(&self) -> PathBuf {
+        self.version().join("programs")
+    }
+
+    /// Where the next build's programs are until they have replaced the last one's.
+    pub(super) fn next_programs(&self) -> PathBuf {
+        self.version().join("programs-next")
+    }
+
     pub(super) fn journal(&self) -> PathBuf {
         self.version().join("journal")
     }
@@ -82,11 +94,6 @@ impl Pins {
         self.version()
             .join("links")
             .join(format!("{device}-{hook}"))
-    }
-
-    /// The directory of this version's maps.
-    pub(super) fn maps(&self) -> PathBuf {
-        self.version().join("maps")
     }
 
     /// The directory that the reader of the events locks.
@@ -152,8 +159,8 @@ impl Unfinished {
         self.0.join("maps").join(name)
     }
 
-    pub(super) fn program(&self, name: &str) -> PathBuf {
-        self.0.join("programs").join(name)
+    pub(super) fn programs(&self) -> PathBuf {
+        self.0.join("programs")
     }
 }
 
@@ -165,7 +172,7 @@ pub(super) fn make_directory(path: &Path) -> Result<()> {
         .map_err(|cause| Error::from_cause("make a directory for pins", path.display(), &cause))
 }
 
-fn remove_directory(path: &Path) -> Result<()> {
+pub(super) fn remove_directory(path: &Path) -> Result<()> {
     match fs::remove_dir_all(path) {
         Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
             Err(Error::from_cause("remove the pins", path.display(), &cause))
@@ -180,24 +187,20 @@ fn is_bpffs(path: &Path) -> bool {
 
 fn machines_own() -> Result<PathBuf> {
     let own = Path::new(BPFFS);
-    // Where process 1 is not to be looked at, ours is the only mount namespace there is.
-    let private = match (fs::read_link(OWN_MOUNTS), fs::read_link(FIRST_MOUNTS)) {
-        (Ok(ours), Ok(first)) => ours != first,
-        _ => false,
-    };
-    if !private {
+    let Some(origin) = origin() else {
         if !is_bpffs(own) {
-            mount_bpffs(own).map_err(no_bpffs)?;
+            mount_bpffs(own)
+                .map_err(|cause| Error::from_cause("mount a BPF file system", BPFFS, &cause))?;
         }
         return Ok(own.to_owned());
-    }
-    let first = Path::new(FIRST_ROOT).join(BPFFS.trim_start_matches('/'));
-    if is_bpffs(&first) || mount_where_process_1_is().is_ok() {
+    };
+    let theirs = origin.join("root").join(BPFFS.trim_start_matches('/'));
+    if is_bpffs(&theirs) || mount_in(&origin).is_ok() {
         // A container may have been given the very same file system under its own path.
-        return Ok(if same_device(own, &first) {
+        return Ok(if same_device(own, &theirs) {
             own.to_owned()
         } else {
-            first
+            theirs
         });
     }
     if is_bpffs(own) {
@@ -206,13 +209,34 @@ fn machines_own() -> Result<PathBuf> {
     Err(Error::new(
         FIND,
         BPFFS,
-        "this mount namespace has none, and that of process 1 is out of reach",
+        "this mount namespace has none, and that which it came from is out of reach",
     )
     .advise("give the container the host's /sys/fs/bpf, or name a BPF file system with --bpffs"))
 }
 
-fn no_bpffs(cause: io::Error) -> Error {
-    Error::from_cause("mount a BPF file system", BPFFS, &cause)
+/// The process, as its directory in `/proc`, whose mount namespace ours came from; `None` where that
+/// is ours.
+fn origin() -> Option<PathBuf> {
+    let mounts = |process: &Path| fs::read_link(process.join("ns/mnt")).ok();
+    let ours = mounts(Path::new(SELF));
+    let mut ancestors: Vec<_> =
+        std::iter::successors(parent(Path::new(SELF)), |process| parent(process)).collect();
+    ancestors.push(PathBuf::from("/proc/1"));
+    let oldest = ancestors
+        .into_iter()
+        .rev()
+        .find(|process| mounts(process).is_some())?;
+    (mounts(&oldest) != ours).then_some(oldest)
+}
+
+/// The parent of a process, unless it is in another PID namespace.
+fn parent(process: &Path) -> Option<PathBuf> {
+    let status = fs::read_to_string(process.join("status")).ok()?;
+    let parent = status
+        .lines()
+        .find_map(|line| line.strip_prefix("PPid:"))?
+        .trim();
+    (parent != "0").then(|| Path::new("/proc").join(parent))
 }
 
 fn same_device(one: &Path, other: &Path) -> bool {
@@ -231,11 +255,11 @@ fn mount_bpffs(at: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Mounts it for process 1. A thread can change mount namespaces only when it shares its file
+/// Mounts it where a process is. A thread can change mount namespaces only when it shares its file
 /// system attributes with no other, so a short-lived one does it.
-fn mount_where_process_1_is() -> io::Result<()> {
+fn mount_in(process: &Path) -> io::Result<()> {
     let enter_and_mount = || -> io::Result<()> {
-        let mounts = fs::File::open(FIRST_MOUNTS)?;
+        let mounts = fs::File::open(process.join("ns/mnt"))?;
         unshare(CloneFlags::CLONE_FS)?;
         setns(mounts, CloneFlags::CLONE_NEWNS)?;
         mount_bpffs(Path::new(BPFFS))

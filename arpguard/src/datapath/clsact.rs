@@ -66,22 +66,55 @@ pub(super) async fn detach(
     hook: TcAttachType,
     program: u32,
 ) -> Result<()> {
-    let tried = |cause: &(dyn std::error::Error + 'static)| {
-        Error::from_cause("detach a TC filter", &device.name, cause)
-    };
+    for filter in own(netlink, device, hook, program).await? {
+        filter
+            .detach()
+            .map_err(|cause| Error::from_cause("detach a TC filter", &device.name, &cause))?;
+    }
+    Ok(())
+}
+
+/// Puts `next` in place of the program with this identifier on a hook, if it is there.
+pub(super) async fn replace(
+    netlink: &Netlink,
+    device: &Device,
+    hook: TcAttachType,
+    program: u32,
+    next: &mut SchedClassifier,
+) -> Result<()> {
+    for filter in own(netlink, device, hook, program).await? {
+        let replaced = next
+            .attach_to_link(filter)
+            .and_then(|id| next.take_link(id));
+        let link = replaced
+            .map_err(|cause| Error::from_cause("replace a TC filter", &device.name, &cause))?;
+        // As in `attach`.
+        std::mem::forget(link);
+    }
+    Ok(())
+}
+
+/// The filters of a hook that run the program with this identifier.
+async fn own(
+    netlink: &Netlink,
+    device: &Device,
+    hook: TcAttachType,
+    program: u32,
+) -> Result<Vec<SchedClassifierLink>> {
+    let mut own = Vec::new();
     for filter in filters(netlink, device, hook).await? {
         if runs(&filter, program) {
             // The upper half is the priority, the lower the protocol.
             let priority = (filter.header.info >> 16) as u16;
             let TcHandle { major, minor } = filter.header.handle;
             let handle = TcFilterHandle::new(major, minor);
-            SchedClassifierLink::attached(&device.name, hook, priority, handle, None)
-                .map_err(|cause| tried(&cause))?
-                .detach()
-                .map_err(|cause| tried(&cause))?;
+            let link = SchedClassifierLink::attached(&device.name, hook, priority, handle, None);
+            own.push(
+                link.map_err(|cause| Error::from_cause("find a TC filter", &device.name, &cause))?,
+            );
         }
     }
-    Ok(())
+    Ok(own)
 }
 
 /// Whether the program with this identifier is among the filters of a hook.

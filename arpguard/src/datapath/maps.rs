@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use arpguard_common::{
     abi::{self, Counters, Key, Local, Meters, ROWS, Rule, Shape, map},
-    policy::Tables,
+    policy::{EVERY_DEVICE, Tables},
     wire::Mac,
 };
 use aya::maps::{
@@ -15,19 +15,20 @@ use aya::{Pod, util::nr_cpus};
 use ipnet::Ipv4Net;
 use nix::errno::Errno;
 
-use super::bpffs::{Pins, Unfinished};
+use super::{
+    Place,
+    bpffs::{Pins, Unfinished},
+};
 use crate::error::{Error, Result, errno};
 
-/// User space's own notes on the devices. The programs do not see them.
+/// User space's own notes on the devices, and on every device the build of the programs. The
+/// programs do not see them.
 const NOTES: &str = "NOTES";
 /// `BPF_F_NO_PREALLOC`
 const NO_PREALLOC: u32 = 1;
 
 type Bytes = [u8; 8];
 type NoteBytes = [u8; 128];
-
-/// Where a rule is kept: a device (or [`arpguard_common::policy::EVERY_DEVICE`]) and a prefix.
-pub(super) type Place = (u32, Ipv4Net);
 
 /// The maps of one network namespace.
 pub struct Maps {
@@ -73,9 +74,14 @@ impl Note {
     }
 }
 
-pub(super) fn create_notes(unfinished: &Unfinished) -> Result<()> {
+pub(super) fn create_notes(unfinished: &Unfinished, build: &str) -> Result<()> {
     let create = || -> Result<(), Box<dyn std::error::Error + 'static>> {
-        let notes = HashMap::<MapData, u32, NoteBytes>::create(abi::MAX_DEVICES, NO_PREALLOC)?;
+        let mut notes = HashMap::<MapData, u32, NoteBytes>::create(abi::MAX_DEVICES, NO_PREALLOC)?;
+        let build = Note {
+            text: build.to_owned(),
+            ..Note::default()
+        };
+        notes.insert(EVERY_DEVICE, build.to_bytes(), 0)?;
         Ok(notes.pin(unfinished.map(NOTES))?)
     };
     create().map_err(|cause| Error::from_cause("create a map", NOTES, cause.as_ref()))
@@ -258,6 +264,21 @@ impl Maps {
         totals
     }
 
+    /// Which build the programs are of.
+    pub(super) fn build(&self) -> String {
+        self.note(EVERY_DEVICE).text
+    }
+
+    pub(super) fn set_build(&mut self, build: &str) -> Result<()> {
+        self.set_note(
+            EVERY_DEVICE,
+            &Note {
+                text: build.to_owned(),
+                ..Note::default()
+            },
+        )
+    }
+
     pub(super) fn note(&self, device: u32) -> Note {
         self.notes
             .get(&device, 0)
@@ -322,7 +343,7 @@ pub(super) fn open<M>(pins: &Pins, name: &str, kind: fn(MapData) -> Map) -> Resu
 where
     M: TryFrom<Map, Error = MapError>,
 {
-    let path = pins.maps().join(name);
+    let path = pins.map(name);
     MapData::from_pin(&path)
         .and_then(|data| M::try_from(kind(data)))
         .map_err(|cause| Error::from_cause("open a pin", path.display(), &cause))

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use arpguard_common::abi::{map, program};
 use aya::{
-    EbpfLoader, include_bytes_aligned,
-    programs::{Program, ProgramError, SchedClassifier, Xdp},
+    Ebpf, EbpfLoader, include_bytes_aligned,
+    programs::{Program, ProgramError, SchedClassifier, TcAttachType, Xdp},
     util::KernelVersion,
 };
 use aya_obj::programs::XdpAttachType;
@@ -21,6 +21,21 @@ static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/arpguar
 
 const LOAD: &str = "load the programs";
 
+/// Tells the programs of this binary from those of another build.
+pub(super) const BUILD: &str = env!("ARPGUARD_PROGRAMS");
+
+const MAPS: &[&str] = &[
+    map::SHAPE,
+    map::ADDRESSES,
+    map::PREFIXES,
+    map::LOCAL,
+    map::DEVICES,
+    map::COUNTERS,
+    map::LISTENER,
+    map::EVENTS,
+    map::METERS,
+];
+
 /// Loads programs and maps into the kernel and pins them, all or nothing.
 pub(super) fn load(pins: &Pins) -> Result<()> {
     let loaded = load_unfinished(pins).and_then(|unfinished| pins.finish(&unfinished));
@@ -34,27 +49,10 @@ fn load_unfinished(pins: &Pins) -> Result<Unfinished> {
     // Before Linux 5.11 the memory of maps counts against this limit. Elsewhere, or without the
     // privilege, a failure means nothing yet.
     let _ = setrlimit(Resource::RLIMIT_MEMLOCK, RLIM_INFINITY, RLIM_INFINITY);
-    // The programs read nothing of the kernel's own structures, so its type information, which
-    // takes longer to read than everything else, is not needed.
-    let mut object = EbpfLoader::new()
-        .btf(None)
-        .load(OBJECT)
-        .map_err(|cause| Error::from_cause(LOAD, "the eBPF object", &cause))?;
+    let mut object = parse(&mut EbpfLoader::new())?;
     let unfinished = pins.begin()?;
-    for (name, program) in object.programs_mut() {
-        load_program(&unfinished, name, program)?;
-    }
-    for name in [
-        map::SHAPE,
-        map::ADDRESSES,
-        map::PREFIXES,
-        map::LOCAL,
-        map::DEVICES,
-        map::COUNTERS,
-        map::LISTENER,
-        map::EVENTS,
-        map::METERS,
-    ] {
+    pin_programs(&mut object, &unfinished.programs())?;
+    for name in MAPS {
         let missing = || Error::new(LOAD, name, "the eBPF object has no such map");
         let path = unfinished.map(name);
         object
@@ -63,11 +61,34 @@ fn load_unfinished(pins: &Pins) -> Result<Unfinished> {
             .pin(&path)
             .map_err(|cause| Error::from_cause("pin", path.display(), &cause))?;
     }
-    maps::create_notes(&unfinished)?;
+    maps::create_notes(&unfinished, BUILD)?;
     Ok(unfinished)
 }
 
-fn load_program(unfinished: &Unfinished, name: &str, program: &mut Program) -> Result<()> {
+/// Loads this binary's programs over the maps that are there, and pins them to `directory`.
+pub(super) fn load_over(pins: &Pins, directory: &Path) -> Result<()> {
+    let mut loader = EbpfLoader::new();
+    for name in MAPS {
+        loader.map_pin_path(name, pins.map(name));
+    }
+    pin_programs(&mut parse(&mut loader)?, directory)
+}
+
+fn parse(loader: &mut EbpfLoader<'_>) -> Result<Ebpf> {
+    // The programs read nothing of the kernel's own structures.
+    loader
+        .btf(None)
+        .load(OBJECT)
+        .map_err(|cause| Error::from_cause(LOAD, "the eBPF object", &cause))
+}
+
+fn pin_programs(object: &mut Ebpf, directory: &Path) -> Result<()> {
+    object
+        .programs_mut()
+        .try_for_each(|(name, program)| load_program(&directory.join(name), name, program))
+}
+
+fn load_program(path: &Path, name: &str, program: &mut Program) -> Result<()> {
     let loaded = match program {
         Program::Xdp(program) => program.load(),
         Program::SchedClassifier(program) => program.load(),
@@ -93,9 +114,8 @@ fn load_program(unfinished: &Unfinished, name: &str, program: &mut Program) -> R
         }
         Err(cause) => return Err(Error::from_cause(LOAD, name, &cause)),
     }
-    let path = unfinished.program(name);
     program
-        .pin(&path)
+        .pin(path)
         .map_err(|cause| Error::from_cause("pin", path.display(), &cause))
 }
 
@@ -117,8 +137,7 @@ pub(super) struct Programs {
 }
 
 impl Programs {
-    pub(super) fn open(pins: &Pins) -> Result<Self> {
-        let directory = pins.version().join("programs");
+    pub(super) fn open(directory: &Path) -> Result<Self> {
         let xdp = |name| Xdp::from_pin(directory.join(name), XdpAttachType::Interface);
         let tc = |name: &str| {
             let path = directory.join(name);
@@ -131,6 +150,13 @@ impl Programs {
             tc_ingress: tc(program::TC_INGRESS)?,
             tc_egress: tc(program::TC_EGRESS)?,
         })
+    }
+
+    pub(super) const fn tc(&mut self, hook: TcAttachType) -> &mut SchedClassifier {
+        match hook {
+            TcAttachType::Egress => &mut self.tc_egress,
+            TcAttachType::Ingress | TcAttachType::Custom(_) => &mut self.tc_ingress,
+        }
     }
 }
 

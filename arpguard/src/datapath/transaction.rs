@@ -1,28 +1,30 @@
 //! Changing many rules as one: all of them, or none.
 //!
 //! What the rules were is written into a journal first, a map whose pin says that a change is under
-//! way. A process that dies leaves the pin, and the next writer puts everything back. Rules are
-//! added before any is removed, so an address that both policies guard is never unguarded.
+//! way. A process that dies leaves the pin, and the next writer puts everything back. What is
+//! written in which order, there and back, [`script()`] says.
 
-use std::{collections::BTreeMap, fs, io, net::Ipv4Addr, path::PathBuf};
+use std::{fs, io, net::Ipv4Addr, path::PathBuf};
 
 use arpguard_common::{
     abi::{Key, Rule, Shape},
-    policy::{EVERY_DEVICE, Tables as _},
+    policy::Tables as _,
 };
 use aya::maps::{HashMap, Map, MapData};
 use ipnet::Ipv4Net;
 
 use super::{
+    Place,
     bpffs::Pins,
-    maps::{Maps, Place},
+    maps::Maps,
+    script::{Write, script},
 };
 use crate::error::{Error, Result};
 
 /// What shall be of one prefix on one device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// Interface index, or [`EVERY_DEVICE`].
+    /// Interface index, or [`arpguard_common::policy::EVERY_DEVICE`].
     pub device: u32,
     /// An address (of length 32) or a prefix.
     pub prefix: Ipv4Net,
@@ -40,54 +42,29 @@ type Entry = [u32; 4];
 
 const SHAPE_KEY: EntryKey = [0xff; 12];
 
+/// Returns the change that undoes this one.
 pub(super) fn commit(
     maps: &mut Maps,
     pins: &Pins,
     changes: &[Change],
     step: &mut dyn FnMut(usize) -> Result<()>,
-) -> Result<()> {
-    let changes: BTreeMap<Place, Option<Rule>> = changes
-        .iter()
-        .map(|change| ((change.device, change.prefix), change.rule))
-        .collect();
+) -> Result<Vec<Change>> {
     let before = maps.shape();
-    let mut after = before;
-    let mut largest = before;
-    let mut journal = Journal::create(changes.len())?;
-    for (place, rule) in &changes {
-        let old = maps.rule(place.0, place.1);
-        journal.remember(*place, old)?;
-        match (old, rule) {
-            (None, Some(_)) => {
-                *table(&mut after, *place) += 1;
-                *table(&mut largest, *place) += 1;
-            }
-            (Some(_), None) => *table(&mut after, *place) -= 1,
-            _ => {}
-        }
+    let script = script(changes, before, |device, prefix| maps.rule(device, prefix));
+    if script.writes.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut journal = Journal::create(script.undo.len())?;
+    for was in &script.undo {
+        journal.remember((was.device, was.prefix), was.rule)?;
     }
     journal.remember_shape(before)?;
     let armed = journal.arm(pins)?;
-    let mut write = |maps: &mut Maps| -> Result<()> {
-        maps.set_shape(largest)?;
-        let mut done = 0;
-        let added = changes
-            .iter()
-            .filter_map(|(place, rule)| Some((place, (*rule)?)));
-        for (place, rule) in added {
-            maps.set_rule(*place, rule)?;
-            done += 1;
-            step(done)?;
+    match perform(maps, &script.writes, step) {
+        Ok(()) => {
+            armed.disarm()?;
+            Ok(script.undo)
         }
-        for (place, _) in changes.iter().filter(|(_, rule)| rule.is_none()) {
-            maps.remove_rule(*place)?;
-            done += 1;
-            step(done)?;
-        }
-        maps.set_shape(after)
-    };
-    match write(maps) {
-        Ok(()) => armed.disarm(),
         Err(error) => {
             armed.roll_back(maps)?;
             Err(error)
@@ -95,20 +72,32 @@ pub(super) fn commit(
     }
 }
 
+fn perform(
+    maps: &mut Maps,
+    writes: &[Write],
+    step: &mut dyn FnMut(usize) -> Result<()>,
+) -> Result<()> {
+    let mut done = 0;
+    for write in writes {
+        match *write {
+            Write::Shape(shape) => {
+                maps.set_shape(shape)?;
+                continue;
+            }
+            Write::Rule(place, rule) => maps.set_rule(place, rule)?,
+            Write::Removal(place) => maps.remove_rule(place)?,
+        }
+        done += 1;
+        step(done)?;
+    }
+    Ok(())
+}
+
 /// Undoes a change whose process has died in the middle of it.
 pub(super) fn recover(maps: &mut Maps, pins: &Pins) -> Result<()> {
     match Armed::find(pins)? {
         Some(armed) => armed.roll_back(maps),
         None => Ok(()),
-    }
-}
-
-fn table(shape: &mut Shape, (device, prefix): Place) -> &mut u32 {
-    match (device == EVERY_DEVICE, prefix.prefix_len() == 32) {
-        (true, true) => &mut shape.exact,
-        (false, true) => &mut shape.exact_on_device,
-        (true, false) => &mut shape.prefixes,
-        (false, false) => &mut shape.prefixes_on_device,
     }
 }
 
@@ -180,34 +169,48 @@ impl Armed {
         }
     }
 
+    /// There is room for what returns beside what goes: all of it was there together before the
+    /// first removal.
     fn roll_back(self, maps: &mut Maps) -> Result<()> {
-        let mut shape = None;
-        let mut returning = Vec::new();
+        let mut before = None;
+        let mut changes = Vec::new();
         for entry in self.journal.iter() {
             let (key, entry) =
                 entry.map_err(|cause| Error::from_cause("read a map", "the journal", &cause))?;
             if key == SHAPE_KEY {
-                shape = Some(Shape::from_words(entry));
+                before = Some(Shape::from_words(entry));
                 continue;
             }
             let [a, b, c, d, e, f, g, h, length, ..] = key;
             let prefix = Ipv4Net::new(Ipv4Addr::new(e, f, g, h), length)
                 .map_err(|cause| Error::from_cause("read a map", "the journal", &cause))?;
-            let place = (u32::from_be_bytes([a, b, c, d]), prefix);
             let [low, high, ..] = entry;
             let word = u64::from(low) | u64::from(high) << 32;
-            match Rule::from_bytes(word.to_ne_bytes()) {
-                Some(rule) => returning.push((place, rule)),
-                // First, so that there is room for what returns.
-                None => maps.remove_rule(place)?,
-            }
+            changes.push(Change {
+                device: u32::from_be_bytes([a, b, c, d]),
+                prefix,
+                rule: Rule::from_bytes(word.to_ne_bytes()),
+            });
         }
-        for (place, rule) in returning {
-            maps.set_rule(place, rule)?;
-        }
-        if let Some(shape) = shape {
-            maps.set_shape(shape)?;
+        // A process may have died at any write, so the tables hold at most what they held before,
+        // and what the shape tells now.
+        let most = sum(before.unwrap_or_default(), maps.shape());
+        let script = script(&changes, most, |device, prefix| maps.rule(device, prefix));
+        perform(maps, &script.writes, &mut |_| Ok(()))?;
+        if let Some(before) = before {
+            maps.set_shape(before)?;
         }
         self.disarm()
     }
+}
+
+fn sum(one: Shape, other: Shape) -> Shape {
+    let [a, b, c, d] = one.to_words();
+    let [e, f, g, h] = other.to_words();
+    Shape::from_words([
+        a.saturating_add(e),
+        b.saturating_add(f),
+        c.saturating_add(g),
+        d.saturating_add(h),
+    ])
 }

@@ -1,5 +1,8 @@
+use std::slice;
+
 use super::*;
-use crate::host::{Address, Unguardable};
+use crate::error::Error;
+use crate::host::{Address, Host, Unguardable};
 
 fn address(text: &str) -> Address {
     let subnet: Ipv4Net = text.parse().unwrap();
@@ -50,13 +53,17 @@ fn hide(prefixes: &[&str], rip: &str) -> Hide {
 
 fn refusal(hide: &Hide) -> String {
     let host = real_server();
-    let (devices, _) = devices(&host, &[]).unwrap();
-    let checked = hide.check().and_then(|()| {
-        hide.check_on(&host, &devices, |address| {
-            address == Ipv4Addr::new(10, 0, 0, 10)
-        })
-    });
-    checked.map_or_else(|error| error.to_string(), |()| "fine".to_owned())
+    let placed = Placed {
+        hide,
+        devices: devices(&host, &[]).unwrap(),
+        everywhere: true,
+    };
+    let hidden = |address| address == Ipv4Addr::new(10, 0, 0, 10);
+    let checked = check(slice::from_ref(hide)).and_then(|()| check_on(&[placed], &host, hidden));
+    checked.map_or_else(
+        |refusal| Error::from(refusal).to_string(),
+        |()| "fine".to_owned(),
+    )
 }
 
 #[test]
@@ -101,7 +108,7 @@ fn refuses_what_nobody_can_hide() {
     ] {
         let hide = hide(&[vip], "auto");
         assert_eq!(refusal(&hide), why);
-        assert!(hide.check().unwrap_err().is_usage);
+        assert!(check(&[hide]).unwrap_err().error.is_usage);
     }
     assert_eq!(
         refusal(&hide(&["192.168.18.255/32"], "auto")),
@@ -165,10 +172,10 @@ fn names_the_devices_that_can_be_guarded() {
     let told = |names: &[&str]| {
         let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
         devices(&host, &names)
-            .map(|(_, places)| places)
+            .map(|found| found.iter().map(|device| device.index).collect::<Vec<_>>())
             .map_err(|error| error.to_string())
     };
-    assert_eq!(told(&[]), Ok(vec![EVERY_DEVICE]));
+    assert_eq!(told(&[]), Ok(vec![2, 3]));
     assert_eq!(told(&["br0", "eth0", "br0"]), Ok(vec![3, 2]));
     for (name, why) in [
         (

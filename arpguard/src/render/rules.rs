@@ -1,10 +1,14 @@
 //! The rules, as `arpguard list` shows them.
 
-use arpguard_common::{policy::EVERY_DEVICE, verdict::Mode};
+use arpguard_common::{abi, policy::EVERY_DEVICE, verdict::Mode};
 use ipnet::Ipv4Net;
 use serde::Serialize;
 
-use crate::{datapath::Maps, error::Result, host::Host};
+use crate::{
+    datapath::{Maps, Place},
+    error::Result,
+    host::Host,
+};
 
 /// One rule.
 #[derive(Clone, Debug, Serialize)]
@@ -30,19 +34,30 @@ pub struct Rule {
 pub fn read(maps: &Maps, host: &Host) -> Result<Vec<Rule>> {
     let mut rules: Vec<_> = maps.rules().collect::<Result<_>>()?;
     rules.sort_unstable_by_key(|(device, prefix, _)| (*prefix, *device));
-    let name = |device: u32| match host.by_index(device) {
-        Some(device) => device.name.clone(),
-        None => format!("if{device} (gone)"),
-    };
-    let show = |(device, address, rule): (u32, Ipv4Net, arpguard_common::abi::Rule)| Rule {
-        policy: rule.policy().name(),
-        address,
-        device: (device != EVERY_DEVICE).then(|| name(device)),
-        rip: rule
-            .rip()
-            .map_or_else(|| "auto".to_owned(), |rip| rip.to_string()),
-        shield: rule.shields(),
-        audit: rule.mode() == Mode::Audit,
-    };
+    let show = |(device, prefix, rule)| Rule::of((device, prefix), rule, host);
     Ok(rules.into_iter().map(show).collect())
+}
+
+impl Rule {
+    /// The rule at a place.
+    pub fn of((device, address): Place, rule: abi::Rule, host: &Host) -> Self {
+        let name = |device: u32| match host.by_index(device) {
+            Some(device) => device.name.clone(),
+            None => format!("if{device} (gone)"),
+        };
+        Self {
+            policy: rule.policy().name(),
+            address,
+            device: (device != EVERY_DEVICE).then(|| name(device)),
+            rip: rip_text(rule),
+            shield: rule.shields(),
+            audit: rule.mode() == Mode::Audit,
+        }
+    }
+}
+
+/// The sender of a rule, as its user would write it.
+pub(crate) fn rip_text(rule: abi::Rule) -> String {
+    rule.rip()
+        .map_or_else(|| "auto".to_owned(), |rip| rip.to_string())
 }

@@ -3,6 +3,7 @@
 use std::{
     env,
     fmt::{self, Display, Formatter},
+    os::unix::process::CommandExt as _,
     path::PathBuf,
     process::{Command, ExitStatus},
 };
@@ -49,7 +50,9 @@ pub struct Output {
 impl Output {
     /// Runs a command to its end.
     pub fn of(command: &mut Command) -> Self {
+        // Ctrl-C is for this process, which then cleans up; its children come to their end.
         let output = command
+            .process_group(0)
             .output()
             .unwrap_or_else(|error| panic!("{command:?}: {error}"));
         Self {

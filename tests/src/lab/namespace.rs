@@ -144,6 +144,7 @@ fn run(command: &mut Command) -> Output {
 fn quietly(command: &mut Command) {
     // Nobody can be told while a test unwinds.
     let _ = command
+        .process_group(0)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())

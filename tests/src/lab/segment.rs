@@ -55,8 +55,8 @@ pub struct Wire;
 impl Wire {
     /// Makes a pair, both ends up, without addresses.
     ///
-    /// Both ends get GRO, which on a veth device means NAPI: without it a peer does not take what
-    /// native XDP sends, and frames that are sent from several CPUs may overtake each other.
+    /// With GRO on and the peer's TSO off, a veth device takes all frames from one queue (NAPI), so
+    /// that frames sent from several CPUs do not overtake each other.
     pub fn between(
         (near, device, mac): (&Namespace, &str, Mac),
         (far, peer, peer_mac): (&Namespace, &str, impl Into<Option<Mac>>),
@@ -71,7 +71,7 @@ impl Wire {
             far.name()
         ));
         for (namespace, device) in [(near, device), (far, peer)] {
-            namespace.sh(&format!("ethtool -K {device} gro on"));
+            namespace.sh(&format!("ethtool -K {device} gro on tso off"));
             namespace.sh(&format!("ip link set {device} up"));
         }
     }

@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 
 use arpguard_common::wire::Mac;
-use arpguard_tests::lab::{Namespace, Wire};
+use arpguard_tests::{
+    lab::{Namespace, Wire},
+    pins::Pins,
+};
 
 /// A namespace with 192.168.18.10 on `eth0`, and the one at the other end of the wire.
 pub(crate) fn real_server() -> (Namespace, Namespace) {
@@ -18,10 +21,5 @@ pub(crate) fn real_server() -> (Namespace, Namespace) {
 
 /// Where arpguard has pinned what it has for `server`.
 pub(crate) fn pins(server: &Namespace) -> PathBuf {
-    let status = server.guard("-o json status");
-    let rest = status
-        .split("\"pins\": \"")
-        .nth(1)
-        .unwrap_or_else(|| panic!("no pins: {status}"));
-    PathBuf::from(rest.split('"').next().unwrap_or_default())
+    Pins::of(server).directory().to_owned()
 }

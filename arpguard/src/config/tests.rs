@@ -1,0 +1,378 @@
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use arpguard_common::policy::EVERY_DEVICE;
+use ipnet::Ipv4Net;
+
+use super::*;
+use crate::host::{Address, Device, Host, Unguardable};
+
+fn device(index: u32, name: &str, addresses: &[&str]) -> Device {
+    let address = |text: &&str| {
+        let subnet: Ipv4Net = text.parse().unwrap();
+        Address {
+            address: subnet.addr(),
+            subnet: subnet.trunc(),
+            broadcast: Some(subnet.broadcast()),
+            secondary: false,
+            host_scope: subnet.addr().is_loopback(),
+        }
+    };
+    Device {
+        index,
+        name: name.to_owned(),
+        kind: None,
+        mac: None,
+        unguardable: (name == "lo").then_some(Unguardable::Loopback),
+        xdp: None,
+        addresses: addresses.iter().map(address).collect(),
+    }
+}
+
+fn host() -> Host {
+    Host {
+        devices: vec![
+            device(1, "lo", &["127.0.0.1/8", "192.168.18.101/32"]),
+            device(2, "eth0", &["192.168.18.10/24"]),
+            device(3, "bond0", &["10.0.0.10/24", "10.0.0.11/24"]),
+            device(4, "bond1", &[]),
+        ],
+        default_sources: Vec::new(),
+    }
+}
+
+fn config(texts: &[&str]) -> Result<Config> {
+    let source = |(number, text): (usize, &&str)| {
+        let name = PathBuf::from(format!("{}.toml", ["a", "b"][number]));
+        Source::new(name, (*text).to_owned())
+    };
+    Config::of(texts.iter().enumerate().map(source).collect())
+}
+
+/// What it means on the host, or why it means nothing.
+fn told(texts: &[&str]) -> String {
+    let wanted = config(texts).and_then(|config| config.on(&host()));
+    let wanted = match wanted {
+        Ok(wanted) => wanted,
+        Err(error) => return error.to_string(),
+    };
+    let guard = wanted.devices.iter().map(|device| device.name.clone());
+    let rules = wanted.rules.iter().map(|((device, prefix), rule)| {
+        let rip = rule.rip().map_or("auto".to_owned(), |rip| rip.to_string());
+        format!("{prefix}@{device}={rip}")
+    });
+    guard.chain(rules).collect::<Vec<_>>().join(" ")
+}
+
+fn refused(text: &str, place: &str, why: &str) {
+    assert_eq!(
+        told(&[text]),
+        format!("read the policy: a.toml:{place}: {why}"),
+        "{text}"
+    );
+}
+
+#[test]
+fn reads_the_file_of_the_documentation() {
+    let text = r#"
+        devices = ["eth0", "bond*"]
+        attach  = "native"
+
+        [[hide]]
+        ip  = ["192.168.18.101", "192.168.19.0/24"]
+        rip = "192.168.18.10"
+
+        [[hide]]
+        ip = "10.0.0.101"
+        dev = "bond?"
+        shield = true
+        audit = true
+    "#;
+    assert_eq!(
+        told(&[text]),
+        "eth0 bond0 bond1 192.168.18.101/32@0=192.168.18.10 192.168.19.0/24@0=192.168.18.10 \
+         10.0.0.101/32@3=auto 10.0.0.101/32@4=auto"
+    );
+    let wanted = config(&[text]).unwrap().on(&host()).unwrap();
+    assert_eq!(wanted.attach, Mode::Native);
+    let rule = wanted
+        .rules
+        .at((3, "10.0.0.101/32".parse().unwrap()))
+        .unwrap();
+    assert!(rule.shields());
+    assert_eq!(rule.mode(), Carry::Audit);
+    let rule = wanted
+        .rules
+        .at((EVERY_DEVICE, "192.168.19.0/24".parse().unwrap()))
+        .unwrap();
+    assert!(!rule.shields());
+    assert_eq!(rule.mode(), Carry::Enforce);
+}
+
+#[test]
+fn an_empty_file_hides_nothing_on_every_device() {
+    assert_eq!(told(&[""]), "eth0 bond0 bond1");
+    assert_eq!(told(&["devices = []"]), "");
+    assert_eq!(told(&["devices = 'bond[!0]'"]), "bond1");
+}
+
+#[test]
+fn tells_what_is_wrong_with_a_file_and_where() {
+    for (text, place, why) in [
+        ("devices = [", "1:12", "unclosed array, expected `]`"),
+        (
+            "hide = 1",
+            "1:8",
+            "invalid type: integer `1`, expected a sequence",
+        ),
+        (
+            "device = []",
+            "1:1",
+            "unknown field `device`, expected one of `devices`, `attach`, `hide`, `pin`",
+        ),
+        (
+            "[[hide]]\nip = '10.0.0.1'\nvip = 1",
+            "3:1",
+            "unknown field `vip`, expected one of `ip`, `rip`, `dev`, `shield`, `audit`, `force`",
+        ),
+        ("[[hide]]\nrip = 'auto'", "1:1", "missing field `ip`"),
+        (
+            "[[pin]]\nip = '10.0.0.1'\ndev = 'eth0'",
+            "1:1",
+            "this version of arpguard can hide addresses, but not pin them",
+        ),
+        (
+            "attach = 'fast'",
+            "1:10",
+            "unknown variant `fast`, expected one of `auto`, `native`, `generic`, `tc`",
+        ),
+        (
+            "[[hide]]\nip = 10",
+            "2:6",
+            "invalid type: integer `10`, expected a string or a list of strings",
+        ),
+        (
+            "[[hide]]\nip = [10]",
+            "2:7",
+            "invalid type: integer `10`, expected a string",
+        ),
+        ("[[hide]]\nip = []", "2:6", "it names nothing to hide"),
+        (
+            "[[hide]]\nip = '10.0.0.1'\ndev = []",
+            "3:7",
+            "it names no device to hide it on",
+        ),
+        (
+            "[[hide]]\nip = '10.0.0.256'",
+            "2:6",
+            "10.0.0.256: not an IPv4 address or prefix",
+        ),
+        (
+            "# é\n[[hide]]\nip = [\n  '10.0.0.1', # é\n  \"é\",\n]",
+            "5:3",
+            "é: not an IPv4 address or prefix",
+        ),
+        (
+            "[[hide]]\nip = ['10.0.0.1', '10.0.0.1/24']",
+            "2:19",
+            "10.0.0.1/24: it has host bits set; 10.0.0.0/24 or 10.0.0.1?",
+        ),
+        ("[[hide]]\nip = '::1'", "2:6", "::1: IPv6 has no ARP"),
+        (
+            "[[hide]]\nip = '10.0.0.1'\nrip = '10'",
+            "3:7",
+            "10: neither an IPv4 address nor auto",
+        ),
+        (
+            "[[hide]]\nip = '10.0.0.1'\naudit = 'yes'",
+            "3:9",
+            "invalid type: string \"yes\", expected a boolean",
+        ),
+        (
+            "devices = ['eth0', 'bond[']",
+            "1:20",
+            "bond[: not a pattern: invalid range pattern",
+        ),
+    ] {
+        refused(text, place, why);
+    }
+}
+
+#[test]
+fn refuses_what_makes_no_sense_on_any_host() {
+    refused(
+        "[[hide]]\nip = ['10.0.0.101', '127.0.0.1']",
+        "2:21",
+        "127.0.0.1: loopback addresses are not on any LAN",
+    );
+    refused(
+        "[[hide]]\nip = '10.0.0.101'\nrip = '192.168.18.10'\n[[hide]]\nip = '192.168.18.0/24'",
+        "3:7",
+        "192.168.18.0/24: the RIP 192.168.18.10 would be hidden itself; \
+         name an address of this host that is its own on the LAN",
+    );
+}
+
+#[test]
+fn refuses_what_makes_no_sense_on_this_host() {
+    for (text, place, why) in [
+        (
+            "[[hide]]\nip = '10.0.0.101'\nrip = '10.0.0.12'",
+            "3:7",
+            "10.0.0.12: this host does not have the address; it could be 192.168.18.10 (eth0), \
+             10.0.0.10 (bond0), 10.0.0.11 (bond0)",
+        ),
+        (
+            "[[hide]]\nip = ['10.0.0.101', '192.168.18.0/24']",
+            "2:21",
+            "192.168.18.10: it is the only address of eth0; the LAN would lose this host; \
+             set `force = true` if that is meant",
+        ),
+        (
+            "[[hide]]\nip = ['10.0.0.101', '10.0.0.255']",
+            "2:21",
+            "10.0.0.255: it is the broadcast address of a subnet of bond0",
+        ),
+        (
+            "devices = ['eth0', 'eth7']",
+            "1:20",
+            "eth7: there is no such device; there are lo, eth0, bond0, bond1",
+        ),
+        (
+            "devices = ['lo']",
+            "1:12",
+            "lo: it is the loopback device, which speaks no ARP",
+        ),
+        (
+            "devices = 'wan*'\n[[hide]]\nip = '10.0.0.101'",
+            "1:11",
+            "no device here is one of these, so nothing is hidden",
+        ),
+        (
+            "devices = 'eth0'\n[[hide]]\nip = '10.0.0.101'\ndev = 'bond0'",
+            "4:7",
+            "bond0: it is not one of the `devices` to guard",
+        ),
+    ] {
+        refused(text, place, why);
+    }
+    let forced = "devices = 'eth0'\n[[hide]]\nip = '192.168.18.10'\nforce = true";
+    assert_eq!(told(&[forced]), "eth0 192.168.18.10/32@0=auto");
+}
+
+#[test]
+fn an_address_has_one_rule_on_one_device() {
+    let first = "[[hide]]\nip = ['10.0.0.101', '10.0.0.102']\ndev = 'bond*'\n";
+    let same = format!("{first}[[hide]]\nip = '10.0.0.102'\ndev = 'bond0'");
+    assert_eq!(told(&[&same]), told(&[first]));
+    let otherwise = format!("{first}[[hide]]\nip = '10.0.0.102'\ndev = 'bond1'\nshield = true");
+    refused(
+        &otherwise,
+        "5:6",
+        "10.0.0.102: it is hidden otherwise on bond1 at a.toml:2:21",
+    );
+    let everywhere = "[[hide]]\nip = '10.0.0.101'\n[[hide]]\nip = '10.0.0.101'\naudit = true";
+    refused(
+        everywhere,
+        "4:6",
+        "10.0.0.101: it is hidden otherwise at a.toml:2:6",
+    );
+    // A device may have a rule of its own.
+    let own = format!("{first}[[hide]]\nip = '10.0.0.102'\nshield = true");
+    assert_eq!(told(&[&own]).split(' ').count(), 8);
+}
+
+#[test]
+fn several_files_are_one_policy() {
+    let (one, other) = (
+        "devices = ['eth0', 'bond0']\nattach = 'tc'",
+        "[[hide]]\nip = '10.0.0.101'",
+    );
+    assert_eq!(told(&[one, other]), "eth0 bond0 10.0.0.101/32@0=auto");
+    assert_eq!(told(&[one, "devices = ['bond0', 'eth0']"]), "eth0 bond0");
+    assert_eq!(
+        told(&[one, "\ndevices = ['bond0']"]),
+        "read the policy: b.toml:2:11: `devices` is another at a.toml:1:11; say it in one file"
+    );
+    assert_eq!(
+        told(&[one, "attach = 'auto'"]),
+        "read the policy: b.toml:1:10: `attach` is another at a.toml:2:10; say it in one file"
+    );
+    assert_eq!(
+        told(&[other, "[[hide]]\nip = '10.0.0.101'\nshield = true"]),
+        "read the policy: b.toml:2:6: 10.0.0.101: it is hidden otherwise at a.toml:2:6"
+    );
+}
+
+/// A directory that is gone when the test is.
+struct Directory(PathBuf);
+
+impl Directory {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("arpguard-{name}-{}", std::process::id()));
+        fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+
+    fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.0.join(name);
+        fs::write(&path, text).unwrap();
+        path
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn a_directory_is_its_toml_files_in_the_order_of_their_names() {
+    let directory = Directory::new("order");
+    for name in [
+        "20-b.toml",
+        "10-a.toml",
+        "README",
+        ".30-c.toml",
+        "40-d.toml~",
+    ] {
+        directory.write(name, "");
+    }
+    let single = directory.write("single", "");
+    let found = source::files(&[single, directory.0.clone()]).unwrap();
+    let name = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().to_owned();
+    let found: Vec<_> = found.iter().map(name).collect();
+    assert_eq!(found, ["single", "10-a.toml", "20-b.toml"]);
+}
+
+#[test]
+fn refuses_what_cannot_be_read() {
+    let refusal = |path: &Path| Config::read(&[path.to_owned()]).unwrap_err().to_string();
+    let directory = Directory::new("unreadable");
+    let path = directory.0.display();
+    assert_eq!(
+        refusal(&directory.0),
+        format!("read the policy: {path}: it has no file named *.toml")
+    );
+    assert_eq!(
+        refusal(&directory.0.join("gone")),
+        format!("read the policy: {path}/gone: No such file or directory")
+    );
+}
+
+#[test]
+fn a_place_is_told_past_the_end_and_inside_a_character() {
+    let source = Source::new("a".into(), "é\né".to_owned());
+    for (offset, place) in [
+        (0, "a:1:1"),
+        (1, "a:1:1"),
+        (2, "a:1:2"),
+        (3, "a:2:1"),
+        (99, "a:2:2"),
+    ] {
+        assert_eq!(source.place(offset), place);
+    }
+}

@@ -1,0 +1,202 @@
+use std::net::Ipv4Addr;
+
+use arpguard_common::{
+    abi::{Local, Rule, Shape},
+    policy::{EVERY_DEVICE, Tables, View},
+    verdict::Mode,
+    wire::Mac,
+};
+use ipnet::Ipv4Net;
+use proptest::{collection::vec, prelude::*};
+
+use super::*;
+use crate::datapath::{Write, script};
+
+/// The tables in the kernel, with a shape that is written, as theirs is.
+#[derive(Clone, Default)]
+struct Kernel {
+    rules: Rules,
+    shape: Shape,
+}
+
+impl Kernel {
+    fn of(rules: &Rules) -> Self {
+        Self {
+            rules: rules.clone(),
+            shape: rules.shape(),
+        }
+    }
+
+    fn write(&mut self, write: Write) {
+        match write {
+            Write::Shape(shape) => self.shape = shape,
+            Write::Rule(place, rule) => {
+                self.rules.insert(place, rule);
+            }
+            Write::Removal(place) => {
+                self.rules.remove(place);
+            }
+        }
+    }
+
+    /// Applies a change, and gives the tables after each write.
+    fn apply(&mut self, changes: &[Change]) -> (Vec<Self>, Vec<Change>) {
+        let script = script(changes, self.shape, |device, prefix| {
+            self.rules.at((device, prefix))
+        });
+        let steps = script.writes.iter().map(|write| {
+            self.write(*write);
+            self.clone()
+        });
+        (steps.collect(), script.undo.clone())
+    }
+}
+
+impl Tables for Kernel {
+    fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    fn exact(&self, device: u32, address: Ipv4Addr) -> Option<Rule> {
+        self.rules.exact(device, address)
+    }
+
+    fn prefix(&self, device: u32, address: Ipv4Addr) -> Option<Rule> {
+        self.rules.prefix(device, address)
+    }
+
+    fn local(&self, device: u32, target: Ipv4Addr) -> Option<Local> {
+        self.rules.local(device, target)
+    }
+
+    fn mac(&self, device: u32) -> Option<Mac> {
+        self.rules.mac(device)
+    }
+}
+
+/// Small enough that two policies often name the same, and prefixes hold one another.
+fn place() -> impl Strategy<Value = (u32, Ipv4Net)> {
+    (EVERY_DEVICE..3, 0_u8..8, 28_u8..=32).prop_map(|(device, last, length)| {
+        let prefix = Ipv4Net::new(Ipv4Addr::new(10, 0, 0, last), length).unwrap();
+        (device, prefix.trunc())
+    })
+}
+
+fn rule(length: u8) -> impl Strategy<Value = Rule> {
+    (any::<bool>(), any::<bool>(), 0_u8..3).prop_map(move |(audit, shield, rip)| {
+        let mode = if audit { Mode::Audit } else { Mode::Enforce };
+        let rip = (rip > 0).then_some(Ipv4Addr::new(10, 0, 1, rip));
+        Rule::hide(length, rip, mode, shield)
+    })
+}
+
+fn policy() -> impl Strategy<Value = Rules> {
+    let one = place().prop_flat_map(|place| (Just(place), rule(place.1.prefix_len())));
+    vec(one, 0..12).prop_map(|rules| {
+        let mut policy = Rules::default();
+        for (place, rule) in rules {
+            policy.insert(place, rule);
+        }
+        policy
+    })
+}
+
+/// What each device sees of each address.
+fn seen(tables: &impl Tables) -> Vec<Option<Rule>> {
+    let devices = EVERY_DEVICE..4;
+    let view = |device| {
+        let view = View::new(tables, device);
+        (0..18).map(move |last| view.rule(Ipv4Addr::new(10, 0, 0, last)))
+    };
+    devices.flat_map(view).collect()
+}
+
+/// At each step every address has the rule of the one policy or of the other.
+fn check_steps(steps: &[Kernel], one: &Rules, other: &Rules) -> Result<(), TestCaseError> {
+    let (one, other) = (seen(one), seen(other));
+    for step in steps {
+        for ((now, one), other) in seen(step).iter().zip(&one).zip(&other) {
+            prop_assert!(now == one || now == other, "{now:?}: {one:?} or {other:?}");
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn a_plan_makes_the_second_policy_of_the_first(now in policy(), wanted in policy()) {
+        let mut kernel = Kernel::of(&now);
+        let changes = between(&now, &wanted);
+        prop_assert_eq!(changes.is_empty(), now == wanted);
+        kernel.apply(&changes);
+        prop_assert_eq!(&kernel.rules, &wanted);
+        prop_assert_eq!(kernel.shape, wanted.shape());
+        prop_assert_eq!(between(&wanted, &kernel.rules), []);
+    }
+
+    #[test]
+    fn at_each_step_an_address_has_its_old_rule_or_its_new_one(
+        now in policy(),
+        wanted in policy(),
+    ) {
+        let mut kernel = Kernel::of(&now);
+        let (steps, _) = kernel.apply(&between(&now, &wanted));
+        check_steps(&steps, &now, &wanted)?;
+    }
+
+    #[test]
+    fn a_change_that_fails_at_any_step_is_undone_as_gently(
+        now in policy(),
+        wanted in policy(),
+        at in any::<prop::sample::Index>(),
+    ) {
+        let mut kernel = Kernel::of(&now);
+        let (steps, undo) = kernel.apply(&between(&now, &wanted));
+        if !steps.is_empty() {
+            let mut failed = at.get(&steps).clone();
+            let middle = failed.rules.clone();
+            failed.shape = Shape {
+                exact: 12,
+                exact_on_device: 12,
+                prefixes: 12,
+                prefixes_on_device: 12,
+            };
+            let (steps, _) = failed.apply(&undo);
+            prop_assert_eq!(&failed.rules, &now);
+            check_steps(&steps, &middle, &now)?;
+        }
+    }
+}
+
+#[test]
+fn the_rules_that_overrule_come_first_and_go_last() {
+    let rule = |length| Rule::hide(length, None, Mode::Enforce, false);
+    let place = |device, text: &str| (device, text.parse::<Ipv4Net>().unwrap());
+    let places = [
+        place(EVERY_DEVICE, "10.0.0.0/24"),
+        place(2, "10.0.0.0/24"),
+        place(EVERY_DEVICE, "10.0.0.1/32"),
+        place(2, "10.0.0.1/32"),
+    ];
+    let mut policy = Rules::default();
+    for place in places {
+        policy.insert(place, rule(place.1.prefix_len()));
+    }
+    let written = |now: &Rules, wanted: &Rules| {
+        let script = script(&between(now, wanted), now.shape(), |device, prefix| {
+            now.at((device, prefix))
+        });
+        let place = |write: &Write| match write {
+            Write::Rule(place, _) | Write::Removal(place) => Some(*place),
+            Write::Shape(_) => None,
+        };
+        script.writes.iter().filter_map(place).collect::<Vec<_>>()
+    };
+    let empty = Rules::default();
+    assert_eq!(written(&policy, &empty), places);
+    let mut reversed = places;
+    reversed.reverse();
+    assert_eq!(written(&empty, &policy), reversed);
+}

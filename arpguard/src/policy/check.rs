@@ -1,0 +1,249 @@
+//! What makes no sense: on any host, and on this one.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::Ipv4Addr,
+};
+
+use arpguard_common::verdict::Mode;
+use ipnet::Ipv4Net;
+
+use super::{Hide, Placed, Rip, prefix_text};
+use crate::{
+    error::{Error, Result},
+    host::{Device, Host},
+};
+
+const HIDE: &str = "hide";
+
+/// Why a policy is refused, and for which part of it.
+#[derive(Debug)]
+pub struct Refusal {
+    /// Which of the policy's blocks.
+    pub block: usize,
+    /// Which part of the block.
+    pub part: Part,
+    /// Why.
+    pub error: Error,
+}
+
+/// A part of addresses to hide.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// The prefix that holds this address.
+    Holding(Ipv4Addr),
+    /// The prefix that holds this address, which the host needs, and which can be forced.
+    Needed(Ipv4Addr),
+    /// The RIP.
+    Rip,
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        match refusal.part {
+            Part::Needed(_) => refusal
+                .error
+                .advise(format!("{NEEDED}; use --force {MEANT}")),
+            Part::Holding(_) | Part::Rip => refusal.error,
+        }
+    }
+}
+
+pub(crate) const NEEDED: &str = "the LAN would lose this host";
+pub(crate) const MEANT: &str = "if that is meant";
+
+/// Checks what makes no sense on any host, of the blocks of a policy.
+///
+/// # Errors
+/// Of usage: an address that nobody can hide, or a RIP that is hidden itself.
+pub fn check(policy: &[Hide]) -> Result<(), Refusal> {
+    for (block, hide) in policy.iter().enumerate() {
+        for prefix in &hide.prefixes {
+            if let Some(why) = never_hidden(*prefix) {
+                return Err(Refusal {
+                    block,
+                    part: Part::Holding(prefix.addr()),
+                    error: Error::new(HIDE, prefix_text(*prefix), why).usage(),
+                });
+            }
+        }
+    }
+    let covered: BTreeSet<_> = policy.iter().flat_map(|hide| &hide.prefixes).collect();
+    for (block, hide) in policy.iter().enumerate() {
+        if let Rip::Address(rip) = hide.rip
+            && let Some(prefix) = longest_match(rip, |prefix| covered.contains(&prefix))
+        {
+            let why = format!("the RIP {rip} would be hidden itself");
+            return Err(Refusal {
+                block,
+                part: Part::Rip,
+                error: Error::new(HIDE, prefix_text(prefix), why)
+                    .advise("name an address of this host that is its own on the LAN")
+                    .usage(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Checks what makes no sense on this host, of the blocks of a policy. `hidden` tells what is
+/// hidden beside them.
+///
+/// # Errors
+/// Where the host does not have a RIP, or would be cut off.
+pub fn check_on(
+    policy: &[Placed<'_>],
+    host: &Host,
+    hidden: impl Fn(Ipv4Addr) -> bool,
+) -> Result<(), Refusal> {
+    let broadcasts = broadcasts(host);
+    let mut fit = BTreeSet::new();
+    for (block, placed) in policy.iter().enumerate() {
+        let hide = placed.hide;
+        if let Rip::Address(rip) = hide.rip
+            && fit.insert(rip)
+        {
+            check_rip(host, rip, &hidden).map_err(|error| Refusal {
+                block,
+                part: Part::Rip,
+                error,
+            })?;
+        }
+        let single = hide
+            .prefixes
+            .iter()
+            .filter(|prefix| prefix.prefix_len() == 32);
+        for prefix in single {
+            if let Some(device) = broadcasts.get(&prefix.addr()) {
+                let why = format!("it is the broadcast address of a subnet of {device}");
+                return Err(Refusal {
+                    block,
+                    part: Part::Holding(prefix.addr()),
+                    error: Error::new(HIDE, prefix_text(*prefix), why),
+                });
+            }
+        }
+        if hide.force || hide.mode == Mode::Audit {
+            continue;
+        }
+        for device in &placed.devices {
+            if let Some((address, error)) = needed(hide, host, device) {
+                return Err(Refusal {
+                    block,
+                    part: Part::Needed(address),
+                    error,
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The longest prefix that holds `address`, of those that `is_one` tells.
+pub(crate) fn longest_match(
+    address: Ipv4Addr,
+    is_one: impl Fn(Ipv4Net) -> bool,
+) -> Option<Ipv4Net> {
+    (0..=32)
+        .rev()
+        .filter_map(|length| Ipv4Net::new(address, length).ok())
+        .map(|prefix| prefix.trunc())
+        .find(|prefix| is_one(*prefix))
+}
+
+/// An address of `device` that would be hidden, and why the host needs it: with its own address
+/// silenced, the neighbours lose the host in minutes.
+pub(crate) fn needed(hide: &Hide, host: &Host, device: &Device) -> Option<(Ipv4Addr, Error)> {
+    let mut on_link = device
+        .addresses
+        .iter()
+        .filter(|address| !address.host_scope);
+    let (first, second) = (on_link.next(), on_link.next());
+    let refuse = |address: Ipv4Addr, why: &str| {
+        let error = Error::new(HIDE, address, format!("it is {why} {}", device.name));
+        Some((address, error))
+    };
+    if let Some(first) = first
+        && hide.covers(first.address)
+    {
+        return match second {
+            None => refuse(first.address, "the only address of"),
+            Some(_) => refuse(first.address, "the primary address and default source of"),
+        };
+    }
+    let mut sources = host.default_sources.iter();
+    let (_, source) =
+        sources.find(|(index, source)| *index == device.index && hide.covers(*source))?;
+    refuse(*source, "the source of the default route through")
+}
+
+fn check_rip(host: &Host, rip: Ipv4Addr, hidden: impl Fn(Ipv4Addr) -> bool) -> Result<()> {
+    let tried = "use as RIP";
+    let candidates = || {
+        let own = host.guardable().flat_map(|device| {
+            let fit = device
+                .addresses
+                .iter()
+                .filter(|own| !own.host_scope && !hidden(own.address));
+            fit.map(|own| format!("{} ({})", own.address, device.name))
+        });
+        let own = own.collect::<Vec<_>>();
+        if own.is_empty() {
+            "no device here has an address that could be it".to_owned()
+        } else {
+            format!("it could be {}", own.join(", "))
+        }
+    };
+    let Some(owner) = host.owner(rip) else {
+        return Err(
+            Error::new(tried, rip, "this host does not have the address").advise(candidates()),
+        );
+    };
+    let host_scope = owner
+        .addresses
+        .iter()
+        .any(|own| own.address == rip && own.host_scope);
+    if host_scope || rip.is_loopback() {
+        return Err(Error::new(tried, rip, "it is not an address on a LAN").advise(candidates()));
+    }
+    if hidden(rip) {
+        return Err(Error::new(tried, rip, "it is hidden itself").advise(candidates()));
+    }
+    Ok(())
+}
+
+/// The broadcast addresses of the host's subnets, with the device of each.
+fn broadcasts(host: &Host) -> BTreeMap<Ipv4Addr, &str> {
+    let mut broadcasts = BTreeMap::new();
+    for device in &host.devices {
+        for own in &device.addresses {
+            if own.subnet.prefix_len() >= 31 {
+                continue;
+            }
+            broadcasts.insert(own.subnet.broadcast(), device.name.as_str());
+            if let Some(set) = own.broadcast.filter(|set| *set != own.address) {
+                broadcasts.insert(set, &device.name);
+            }
+        }
+    }
+    broadcasts
+}
+
+/// Why no host can hide this.
+fn never_hidden(prefix: Ipv4Net) -> Option<&'static str> {
+    let overlaps = |net: [u8; 4], length| {
+        Ipv4Net::new(net.into(), length)
+            .is_ok_and(|net| net.contains(&prefix) || prefix.contains(&net))
+    };
+    if overlaps([0; 4], 32) {
+        Some("0.0.0.0 is no host's address: probes have it as their sender")
+    } else if overlaps([127, 0, 0, 0], 8) {
+        Some("loopback addresses are not on any LAN")
+    } else if overlaps([224, 0, 0, 0], 4) {
+        Some("multicast addresses are not resolved by ARP")
+    } else if overlaps([255; 4], 32) {
+        Some("the broadcast address is not resolved by ARP")
+    } else {
+        None
+    }
+}

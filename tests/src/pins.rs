@@ -1,0 +1,140 @@
+//! What arpguard has pinned for one namespace.
+
+use std::{
+    fmt, fs,
+    path::{Path, PathBuf},
+};
+
+use arpguard_common::{
+    abi::{Counters, counter, map},
+    verdict::{Mode, Policy, Reason},
+};
+use aya::maps::{Map, MapData, PerCpuHashMap};
+use serde_json::Value;
+
+use crate::lab::Namespace;
+
+/// The directory of the pins of one namespace.
+#[derive(Debug)]
+pub struct Pins {
+    directory: PathBuf,
+}
+
+impl Pins {
+    /// Asks arpguard where the pins of `host` are.
+    pub fn of(host: &Namespace) -> Self {
+        let status = host.guard("-o json status");
+        let status: Value = serde_json::from_str(&status)
+            .unwrap_or_else(|error| panic!("arpguard -o json status: {error}: {status}"));
+        let directory = status["pins"]
+            .as_str()
+            .unwrap_or_else(|| panic!("no field `pins` in {status}"));
+        Self {
+            directory: PathBuf::from(directory),
+        }
+    }
+
+    /// Whether they are there.
+    pub fn exist(&self) -> bool {
+        self.directory.exists()
+    }
+
+    /// The directory itself.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Where a program is pinned.
+    pub fn program(&self, name: &str) -> PathBuf {
+        self.directory.join("programs").join(name)
+    }
+
+    /// The names of what is pinned in one of the directories, sorted.
+    pub fn list(&self, kind: &str) -> Vec<String> {
+        let directory = self.directory.join(kind);
+        let mut names: Vec<String> = fs::read_dir(&directory)
+            .unwrap_or_else(|error| panic!("{}: {error}", directory.display()))
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// The counters.
+    pub fn counters(&self) -> CountersMap {
+        let path = self.directory.join("maps").join(map::COUNTERS);
+        let data =
+            MapData::from_pin(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        CountersMap(Map::PerCpuHashMap(data).try_into().unwrap())
+    }
+}
+
+/// The counters of every device.
+pub struct CountersMap(PerCpuHashMap<MapData, u32, Counters>);
+
+impl CountersMap {
+    /// The counters of one device, those of all CPUs together.
+    pub fn read(&self, device: u32) -> Count {
+        let mut sum = Count([0; _]);
+        let row = self
+            .0
+            .get(&device, 0)
+            .unwrap_or_else(|error| panic!("no counters for device {device}: {error}"));
+        for cpu in row.iter() {
+            for (total, cell) in sum.0.iter_mut().zip(cpu) {
+                *total += cell;
+            }
+        }
+        sum
+    }
+}
+
+/// How many frames were judged on a device, by verdict.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Count(Counters);
+
+impl Count {
+    /// None.
+    pub const ZERO: Self = Self([0; _]);
+
+    /// One more of this kind of verdict, if it is counted.
+    pub fn add(&mut self, cell: Option<usize>) {
+        if let Some(cell) = cell {
+            self.0[cell] += 1;
+        }
+    }
+
+    /// How many there are of one kind: see [`counter`].
+    pub fn of(&self, cell: usize) -> u64 {
+        self.0[cell]
+    }
+
+    /// What was counted since `before`.
+    pub fn since(mut self, before: Self) -> Self {
+        for (now, before) in self.0.iter_mut().zip(before.0) {
+            *now = now.wrapping_sub(before);
+        }
+        self
+    }
+}
+
+impl fmt::Debug for Count {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let deciders = [
+            None,
+            Some((Policy::Hide, Mode::Enforce)),
+            Some((Policy::Hide, Mode::Audit)),
+        ];
+        let mut map = f.debug_map();
+        for decided_by in deciders {
+            for reason in Reason::ALL {
+                let count = self.0[counter(decided_by, *reason)];
+                if count != 0 {
+                    let mode = decided_by.map(|(_, mode)| mode);
+                    map.entry(&(mode, reason.name()), &count);
+                }
+            }
+        }
+        map.finish()
+    }
+}

@@ -1,0 +1,118 @@
+//! What arpguard says where the kernel or its surroundings lack something, and what it makes of
+//! mount namespaces.
+
+use std::{io, os::unix::process::CommandExt as _, process::Command};
+
+use arpguard_tests::lab::{Output, arpguard};
+
+mod server;
+use server::{pins, real_server};
+
+/// Makes `bpf(2)` in what `command` runs answer as a kernel without BPF.
+fn without_bpf(command: &mut Command) -> &mut Command {
+    const NUMBER_AT: u32 = 0;
+    let jump = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
+    let load = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
+    let give = (libc::BPF_RET | libc::BPF_K) as u16;
+    let code = |code, jt, jf, k| libc::sock_filter { code, jt, jf, k };
+    let enosys = libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32;
+    let filter = [
+        code(load, 0, 0, NUMBER_AT),
+        code(jump, 0, 1, libc::SYS_bpf as u32),
+        code(give, 0, 0, enosys),
+        code(give, 0, 0, libc::SECCOMP_RET_ALLOW),
+    ];
+    let install = move || {
+        let mut filter = filter;
+        let program = libc::sock_fprog {
+            len: filter.len() as u16,
+            filter: filter.as_mut_ptr(),
+        };
+        // SAFETY: the program outlives the call, and has as many instructions as it says.
+        let failed = unsafe {
+            libc::prctl(
+                libc::PR_SET_SECCOMP,
+                libc::SECCOMP_MODE_FILTER,
+                &raw const program,
+            )
+        };
+        if failed == 0 {
+            Ok(())
+        } else {
+            Err(io::Error::last_os_error())
+        }
+    };
+    // SAFETY: it makes one system call, and neither allocates nor takes a lock.
+    unsafe { command.pre_exec(install) }
+}
+
+#[test]
+fn a_kernel_without_bpf_is_told() {
+    let (server, _peer) = real_server();
+    let mut command = server.command(arpguard());
+    let output = Output::of(without_bpf(&mut command).args(["hide", "192.168.18.101"]));
+    assert_eq!(
+        output.stderr,
+        "arpguard: load the programs: the eBPF object: Function not implemented; \
+         this kernel lacks it: it needs CONFIG_BPF_SYSCALL, and 5.10 or newer\n"
+    );
+    assert_eq!(output.status.code(), Some(1));
+    let status = server.guard("status");
+    assert_eq!(status, "arpguard is not loaded in this network namespace\n");
+}
+
+#[test]
+fn where_no_bpffs_can_be_mounted_that_is_told() {
+    let (server, _peer) = real_server();
+    // A container: process 1 is its own, /sys/fs/bpf is bare, and mounting is not allowed.
+    let script = format!(
+        "umount -l /sys/fs/bpf; exec setpriv --bounding-set -sys_admin {} hide 192.168.18.101",
+        arpguard().display()
+    );
+    let mut command = server.command("unshare");
+    let command = command.args(["-m", "-p", "-f", "--mount-proc", "sh", "-c", &script]);
+    let output = Output::of(command);
+    assert_eq!(
+        output.stderr,
+        "arpguard: mount a BPF file system: /sys/fs/bpf: Operation not permitted; \
+         run it as root, or with CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON and CAP_SYS_ADMIN\n"
+    );
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn a_pin_made_in_a_private_mount_namespace_stays() {
+    let (server, _peer) = real_server();
+    let run = |output: Output| {
+        assert!(output.success(), "{output}");
+        output.stdout
+    };
+    // `ip netns exec` mounts another /sys over the one with the pins.
+    let mut command = server.command_through_ip(arpguard());
+    run(Output::of(command.args(["hide", "192.168.18.101"])));
+    let outside = server.guard("list");
+    assert!(outside.contains("192.168.18.101"), "{outside}");
+    let mut command = server.command_through_ip(arpguard());
+    assert_eq!(run(Output::of(command.arg("list"))), outside);
+    // So does a private mount namespace without any bpffs.
+    let script = format!(
+        "umount -l /sys/fs/bpf; exec {} hide 192.168.18.102",
+        arpguard().display()
+    );
+    let mut command = server.command("unshare");
+    run(Output::of(command.args(["-m", "sh", "-c", &script])));
+    assert!(server.guard("list").contains("192.168.18.102"));
+    assert!(pins(&server).is_dir());
+}
+
+#[test]
+fn each_network_namespace_has_its_own_policy() {
+    let ((one, _wire), (other, _other_wire)) = (real_server(), real_server());
+    one.guard("hide 192.168.18.101");
+    other.guard("hide 192.168.18.102");
+    assert_ne!(pins(&one), pins(&other));
+    assert!(one.guard("list").contains("192.168.18.101"));
+    assert!(!one.guard("list").contains("192.168.18.102"));
+    one.guard("detach");
+    assert!(other.guard("list").contains("192.168.18.102"));
+}
