@@ -3,12 +3,16 @@
 //! Addresses are bytes in wire order, numbers are the host's. Nothing has padding, and user space
 //! reads and writes bytes, so no layout is ever assumed of memory that somebody else wrote.
 
+mod event;
+
 use core::{net::Ipv4Addr, num::NonZeroU64};
 
 use crate::{
     verdict::{Mode, Policy, Reason},
     wire::Mac,
 };
+
+pub use self::event::{EVENT_LEN, Event, Listener};
 
 /// Changes whenever the layout of a map does: state in the kernel with another number is another
 /// version's.
@@ -22,6 +26,8 @@ pub const MAX_PREFIXES: u32 = 1 << 16;
 pub const MAX_DEVICES: u32 = 1 << 14;
 /// How many addresses and subnets of the devices themselves there is room for.
 pub const MAX_LOCAL: u32 = 1 << 18;
+/// Length in bytes of the ring of events; a power of two, and of pages.
+pub const EVENTS_LEN: u32 = 256 << 10;
 
 /// Names of the maps: in the object, and of their pins.
 pub mod map {
@@ -38,6 +44,13 @@ pub mod map {
     /// `PerCpuHashMap` from interface index to [`super::Counters`]. User space makes the rows when
     /// it attaches a device, the programs count in them.
     pub const COUNTERS: &str = "COUNTERS";
+    /// `Array` of one [`super::Listener`]. Whoever reads the events writes it.
+    pub const LISTENER: &str = "LISTENER";
+    /// `RingBuf` of [`super::Event`]. The programs write it.
+    pub const EVENTS: &str = "EVENTS";
+    /// `PerCpuHashMap` from interface index to [`super::Meters`]. User space makes the rows when
+    /// it attaches a device and clears them when it begins to listen, the programs count in them.
+    pub const METERS: &str = "METERS";
 }
 
 /// Names of the programs: in the object, and of their pins. At most 15 bytes, as the kernel shows.
@@ -328,7 +341,7 @@ impl Device {
 
 const MODES: usize = 2;
 /// One row for frames that no policy decided, then one for each policy and mode.
-const ROWS: usize = 1 + Policy::COUNT * MODES;
+pub const ROWS: usize = 1 + Policy::COUNT * MODES;
 
 /// How many frames were judged on one device by one CPU, by policy, mode and reason:
 /// see [`counter`].
@@ -337,12 +350,24 @@ pub type Counters = [u64; ROWS * Reason::COUNT];
 /// Where in [`Counters`] the frames of one kind of verdict are counted.
 #[inline(always)]
 pub const fn counter(decided_by: Option<(Policy, Mode)>, reason: Reason) -> usize {
-    let row = match decided_by {
+    row(decided_by) * Reason::COUNT + reason as usize
+}
+
+/// The number of who decided, below [`ROWS`].
+#[inline(always)]
+pub const fn row(decided_by: Option<(Policy, Mode)>) -> usize {
+    match decided_by {
         None => 0,
         Some((policy, mode)) => 1 + policy as usize * MODES + mode as usize,
-    };
-    row * Reason::COUNT + reason as usize
+    }
 }
+
+/// How many events of one device one CPU has written and left out, by [`row`]: those over the rate
+/// and those that found no room in the ring, since the last that was written; when the second began
+/// (monotonic nanoseconds), and how many were written in it.
+///
+/// By CPU, since nothing is shared then. A NIC gives all ARP to one queue, for it hashes IP alone.
+pub type Meters = [[u64; 4]; ROWS];
 
 const _: () = {
     assert!(size_of::<Key>() == 8);

@@ -17,6 +17,18 @@ macro_rules! words {
             /// How many there are.
             pub const COUNT: usize = Self::ALL.len();
 
+            /// The one with this number.
+            pub const fn from_number(number: u8) -> Option<Self> {
+                let mut at = 0;
+                while at < Self::COUNT {
+                    if Self::ALL[at] as u8 == number {
+                        return Some(Self::ALL[at]);
+                    }
+                    at += 1;
+                }
+                None
+            }
+
             /// The one word for it in counters, events, logs and metrics.
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => $word,)+ }
@@ -69,6 +81,16 @@ impl Reason {
             | Self::LeakingReply
             | Self::LeakingProbe => "dropped",
         }
+    }
+}
+
+words! {
+    /// Which way a frame goes.
+    Direction {
+        /// To this host.
+        Received = "received",
+        /// From this host.
+        Sent = "sent",
     }
 }
 

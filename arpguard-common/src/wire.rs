@@ -69,6 +69,18 @@ pub enum Kind {
     Reply,
 }
 
+impl Kind {
+    /// The one word for it in output.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Request => "request",
+            Self::Probe => "probe",
+            Self::Announcement => "announcement",
+            Self::Reply => "reply",
+        }
+    }
+}
+
 /// An ARP packet that the kernel would take on an Ethernet device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Arp {
@@ -139,6 +151,40 @@ impl Arp {
         put(&self.spa.octets());
         frame
     }
+}
+
+/// What stands in an ARP packet beside the addresses, whatever protocols it is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// Hardware type.
+    pub htype: u16,
+    /// Protocol type: an EtherType.
+    pub ptype: u16,
+    /// Length in bytes of a hardware address.
+    pub hlen: u8,
+    /// Length in bytes of a protocol address.
+    pub plen: u8,
+    /// Operation.
+    pub oper: u16,
+}
+
+impl Header {
+    /// Reads it.
+    pub const fn read(bytes: &[u8; ARP_LEN]) -> Self {
+        let [a, b, c, d, hlen, plen, e, f, ..] = *bytes;
+        Self {
+            htype: u16::from_be_bytes([a, b]),
+            ptype: u16::from_be_bytes([c, d]),
+            hlen,
+            plen,
+            oper: u16::from_be_bytes([e, f]),
+        }
+    }
+}
+
+/// The target's hardware address (THA) of a packet for IPv4 over Ethernet.
+pub fn target_mac(bytes: &[u8; ARP_LEN]) -> Mac {
+    Mac(field(bytes, offset_of!(ArpHdr, tha)).unwrap_or_default())
 }
 
 #[inline(always)]

@@ -1,9 +1,11 @@
 //! The TC hooks: every frame that is sent, and received ones where XDP cannot be had.
 
+use core::net::Ipv4Addr;
+
 use arpguard_common::{
     frame::{self, Frame, MAX_TAGS, Place},
     judge,
-    verdict::{Receive, Send},
+    verdict::{Direction, Receive, Send},
     wire::{Arp, Mac, SPA_AT},
 };
 use aya_ebpf::{
@@ -12,7 +14,7 @@ use aya_ebpf::{
     programs::TcContext,
 };
 
-use crate::{count::count, tables::Maps};
+use crate::{count::count, report::report, tables::Maps};
 
 /// The verdict is left to whatever comes after: the next program, and at last the kernel.
 const NEXT: i32 = TC_ACT_UNSPEC;
@@ -26,6 +28,8 @@ pub(crate) fn receive(ctx: &TcContext) -> i32 {
     let device = frame.device();
     let (verdict, arp) = judge::receive(&frame, place, &Maps, device);
     count(device, &verdict);
+    let way = (device, Direction::Received);
+    report(&frame, place, way, &verdict, Ipv4Addr::UNSPECIFIED);
     match verdict.act() {
         Receive::Pass => NEXT,
         Receive::Drop => TC_ACT_SHOT,
@@ -45,6 +49,11 @@ pub(crate) fn send(ctx: &TcContext) -> i32 {
     let device = frame.device();
     let verdict = judge::send(&frame, place, &Maps, device);
     count(device, &verdict);
+    let rip = match verdict.action {
+        Send::Rewrite(rip) => rip,
+        Send::Pass | Send::Drop => Ipv4Addr::UNSPECIFIED,
+    };
+    report(&frame, place, (device, Direction::Sent), &verdict, rip);
     match verdict.act() {
         Send::Pass => NEXT,
         Send::Drop => TC_ACT_SHOT,

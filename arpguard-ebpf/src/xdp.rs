@@ -1,9 +1,11 @@
 //! XDP: received frames, before the kernel has made anything of them.
 
+use core::net::Ipv4Addr;
+
 use arpguard_common::{
     frame::{self, Frame, MAX_TAGS, Place, TAG_LEN},
     judge,
-    verdict::Receive,
+    verdict::{Direction, Receive},
     wire::{Arp, FRAME_LEN, Mac},
 };
 use aya_ebpf::{
@@ -11,7 +13,7 @@ use aya_ebpf::{
     programs::XdpContext,
 };
 
-use crate::{count::count, tables::Maps};
+use crate::{count::count, report::report, tables::Maps};
 
 #[inline(always)]
 pub(crate) fn receive(ctx: &XdpContext) -> u32 {
@@ -22,6 +24,8 @@ pub(crate) fn receive(ctx: &XdpContext) -> u32 {
     let device = ctx.ingress_ifindex() as u32;
     let (verdict, arp) = judge::receive(&frame, place, &Maps, device);
     count(device, &verdict);
+    let way = (device, Direction::Received);
+    report(&frame, place, way, &verdict, Ipv4Addr::UNSPECIFIED);
     match verdict.act() {
         Receive::Pass => XDP_PASS,
         Receive::Drop => XDP_DROP,

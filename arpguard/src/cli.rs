@@ -6,7 +6,9 @@ mod detach;
 mod flush;
 mod generate;
 mod hide;
+mod lines;
 mod list;
+mod monitor;
 mod run;
 mod save;
 mod status;
@@ -89,6 +91,7 @@ fn run(arguments: Arguments) -> Result<()> {
             Verb::Run(what) => run::run(&context, what).await,
             Verb::List => list::run(&context).await,
             Verb::Status => status::run(&context).await,
+            Verb::Monitor(what) => monitor::run(&context, what).await,
             Verb::Flush => flush::run(&context).await,
             Verb::Detach => detach::run(&context).await,
             Verb::Completions(_) | Verb::Man(_) => Ok(()),

@@ -7,7 +7,9 @@
 mod attach;
 mod bpffs;
 mod clsact;
+mod events;
 mod hooks;
+mod lease;
 mod link;
 mod lock;
 mod maps;
@@ -22,6 +24,7 @@ use arpguard_common::policy::{EVERY_DEVICE, Tables as _};
 
 pub use self::{
     bpffs::Pins,
+    events::{Events, Interest, Left},
     hooks::{Attached, Egress, Ingress, Mode},
     maps::{Known, Maps, Totals},
     script::{Script, Write, script, table},

@@ -4,6 +4,7 @@
 
 mod addresses;
 mod devices;
+mod names;
 pub mod netns;
 mod routes;
 
@@ -14,6 +15,7 @@ use rtnetlink::Handle;
 pub use self::{
     addresses::Address,
     devices::{Device, Unguardable, Xdp},
+    names::Names,
 };
 use crate::error::{Error, Result};
 

@@ -28,13 +28,17 @@ pub fn watch() -> io::Result<()> {
     Ok(())
 }
 
+/// Whether the process was asked to end.
+pub fn requested() -> bool {
+    REQUESTED
+        .get()
+        .is_some_and(|requested| requested.load(Ordering::Relaxed))
+}
+
 /// # Errors
 /// Where the process was asked to end.
 pub fn check() -> Result<()> {
-    let requested = REQUESTED
-        .get()
-        .is_some_and(|requested| requested.load(Ordering::Relaxed));
-    if requested {
+    if requested() {
         let why = "a signal asked arpguard to end, and nothing was changed";
         return Err(Error::new("change the policy", "interrupted", why));
     }

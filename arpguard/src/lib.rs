@@ -10,6 +10,7 @@ compile_error!("arpguard is about the Linux kernel");
 
 pub mod agent;
 pub mod cli;
+pub mod clock;
 pub mod config;
 pub mod datapath;
 pub mod error;

@@ -4,6 +4,7 @@ mod binary;
 mod namespace;
 mod passer;
 mod port;
+mod ring;
 mod segment;
 
 pub use self::{
@@ -11,6 +12,7 @@ pub use self::{
     namespace::Namespace,
     passer::Passer,
     port::Port,
+    ring::ring_position,
     segment::{Segment, Wire},
 };
 

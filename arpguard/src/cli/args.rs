@@ -5,7 +5,11 @@ use std::{
     path::PathBuf,
 };
 
-use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use arpguard_common::verdict::Reason;
+use clap::{
+    Args, Parser, Subcommand, ValueEnum, ValueHint,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
 use clap_complete::Shell;
 use ipnet::Ipv4Net;
 
@@ -73,6 +77,8 @@ pub(super) enum Verb {
     List,
     /// Show the guarded devices, how they are guarded, and what was done to how many frames
     Status,
+    /// Show each frame that was dropped, rewritten or answered, as it happens
+    Monitor(Monitor),
     /// Remove all policies; the programs stay attached
     Flush,
     /// Remove everything from the kernel
@@ -200,6 +206,46 @@ pub(super) struct Run {
     /// At the end, remove everything from the kernel
     #[arg(long)]
     pub(super) detach_on_exit: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  arpguard monitor --dev eth0
+  arpguard monitor --reason hidden_request --reason hidden_probe
+  arpguard monitor --json --count 100")]
+pub(super) struct Monitor {
+    /// Only this device [default: every guarded one]
+    #[arg(long, value_name = "IF")]
+    pub(super) dev: Option<String>,
+    /// Only what has this reason; may be repeated [default: all but permitted]
+    #[arg(long, value_name = "NAME", value_parser = reasons())]
+    pub(super) reason: Vec<Reason>,
+    /// End after this many
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) count: Option<u64>,
+    /// At most this many a second of one device and policy on each CPU; the rest is counted
+    #[arg(
+        long,
+        value_name = "R",
+        default_value = "1000",
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
+    pub(super) rate: u32,
+    /// Short for --output json: one object a line
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// The reasons by name, without the one that there are no events for.
+fn reasons() -> impl TypedValueParser<Value = Reason> {
+    let names = Reason::ALL
+        .iter()
+        .filter(|reason| !matches!(reason, Reason::Permitted));
+    PossibleValuesParser::new(names.map(|reason| reason.name())).try_map(|name| {
+        let reason = Reason::ALL.iter().find(|reason| reason.name() == name);
+        reason.copied().ok_or("there is no such reason")
+    })
 }
 
 #[derive(Debug, Args)]

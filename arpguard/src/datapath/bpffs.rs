@@ -96,11 +96,16 @@ impl Pins {
             .join(format!("{device}-{hook}"))
     }
 
+    /// The directory that the reader of the events locks.
+    pub(super) fn monitor(&self) -> PathBuf {
+        self.version().join("monitor")
+    }
+
     /// Makes the directories for new pins under a name that nobody looks at until
     /// [`Self::finish`] is called.
     pub(super) fn begin(&self) -> Result<Unfinished> {
         let unfinished = Unfinished(self.unfinished());
-        for directory in ["maps", "programs", "links"] {
+        for directory in ["maps", "programs", "links", "monitor"] {
             make_directory(&unfinished.0.join(directory))?;
         }
         Ok(unfinished)

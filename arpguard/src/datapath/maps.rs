@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, net::Ipv4Addr};
 
 use arpguard_common::{
-    abi::{self, Counters, Key, Local, Rule, Shape, map},
+    abi::{self, Counters, Key, Local, Meters, ROWS, Rule, Shape, map},
     policy::{EVERY_DEVICE, Tables},
     wire::Mac,
 };
@@ -11,7 +11,7 @@ use aya::maps::{
     Array, HashMap, LpmTrie, Map, MapData, MapError, PerCpuHashMap, PerCpuValues,
     lpm_trie::Key as TrieKey,
 };
-use aya::util::nr_cpus;
+use aya::{Pod, util::nr_cpus};
 use ipnet::Ipv4Net;
 use nix::errno::Errno;
 
@@ -38,6 +38,7 @@ pub struct Maps {
     local: LpmTrie<MapData, Bytes, Bytes>,
     devices: HashMap<MapData, u32, Bytes>,
     counters: PerCpuHashMap<MapData, u32, Counters>,
+    meters: PerCpuHashMap<MapData, u32, Meters>,
     notes: HashMap<MapData, u32, NoteBytes>,
 }
 
@@ -105,6 +106,7 @@ impl Maps {
             local: open(pins, map::LOCAL, Map::LpmTrie)?,
             devices: open(pins, map::DEVICES, Map::HashMap)?,
             counters: open(pins, map::COUNTERS, Map::PerCpuHashMap)?,
+            meters: open(pins, map::METERS, Map::PerCpuHashMap)?,
             notes: open(pins, NOTES, Map::HashMap)?,
         })
     }
@@ -204,6 +206,7 @@ impl Maps {
         let gone = [
             self.devices.remove(&device),
             self.counters.remove(&device),
+            self.meters.remove(&device),
             self.notes.remove(&device),
         ];
         for removed in gone {
@@ -240,20 +243,21 @@ impl Maps {
             .map_err(|cause| unreadable(map::DEVICES, &cause))
     }
 
-    /// Makes the device's counters, where it has none.
+    /// Makes what the programs count in for a device, where it has none.
     pub(super) fn start_counting(&mut self, device: u32) -> Result<()> {
         let tried = |cause: &(dyn std::error::Error + 'static)| {
             Error::from_cause("make counters", device, cause)
         };
-        if self.counters.get(&device, 0).is_ok() {
-            return Ok(());
+        if self.meters.get(&device, 0).is_err() {
+            let zeros: Meters = [[0; 4]; ROWS];
+            on_every_cpu(&mut self.meters, device, zeros).map_err(|cause| tried(cause.as_ref()))?;
         }
-        let zeros = [0; size_of::<Counters>() / size_of::<u64>()];
-        let cpus = nr_cpus().map_err(|(_, cause)| tried(&cause))?;
-        let row = PerCpuValues::try_from(vec![zeros; cpus]).map_err(|cause| tried(&cause))?;
-        self.counters
-            .insert(device, row, 0)
-            .map_err(|cause| tried(&cause))
+        if self.counters.get(&device, 0).is_err() {
+            let zeros: Counters = [0; size_of::<Counters>() / size_of::<u64>()];
+            on_every_cpu(&mut self.counters, device, zeros)
+                .map_err(|cause| tried(cause.as_ref()))?;
+        }
+        Ok(())
     }
 
     /// The device's counters; zeros where it has none.
@@ -334,7 +338,17 @@ impl Tables for Maps {
     }
 }
 
-fn open<M>(pins: &Pins, name: &str, kind: fn(MapData) -> Map) -> Result<M>
+/// Writes a row for every CPU.
+pub(super) fn on_every_cpu<V: Pod>(
+    map: &mut PerCpuHashMap<MapData, u32, V>,
+    key: u32,
+    row: V,
+) -> Result<(), Box<dyn std::error::Error + 'static>> {
+    let cpus = nr_cpus().map_err(|(_, cause)| cause)?;
+    Ok(map.insert(key, PerCpuValues::try_from(vec![row; cpus])?, 0)?)
+}
+
+pub(super) fn open<M>(pins: &Pins, name: &str, kind: fn(MapData) -> Map) -> Result<M>
 where
     M: TryFrom<Map, Error = MapError>,
 {
@@ -357,7 +371,7 @@ fn absent_is_fine(removed: Result<(), MapError>) -> Result<(), MapError> {
     }
 }
 
-fn unreadable(name: &str, cause: &(dyn std::error::Error + 'static)) -> Error {
+pub(super) fn unreadable(name: &str, cause: &(dyn std::error::Error + 'static)) -> Error {
     Error::from_cause("read a map", name, cause)
 }
 

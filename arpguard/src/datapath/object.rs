@@ -31,6 +31,9 @@ const MAPS: &[&str] = &[
     map::LOCAL,
     map::DEVICES,
     map::COUNTERS,
+    map::LISTENER,
+    map::EVENTS,
+    map::METERS,
 ];
 
 /// Loads programs and maps into the kernel and pins them, all or nothing.
