@@ -16,6 +16,8 @@ use arpguard_tests::{
     lab::{Namespace, PATIENCE, Port, Wire, arpguard},
 };
 
+use aya::maps::{HashMap, Map, MapData};
+
 mod server;
 use server::{pins, real_server};
 
@@ -140,10 +142,9 @@ fn a_device_that_comes_later_is_guarded_and_one_that_goes_is_forgotten() {
     assert_eq!(heard, []);
 
     server.sh("ip link del eth1");
-    let links = pins(&server).join("links");
-    eventually("eth1 is forgotten", || {
-        fs::read_dir(&links).unwrap().count() == 2
-    });
+    let devices = MapData::from_pin(pins(&server).join("maps/DEVICES")).unwrap();
+    let devices: HashMap<_, u32, [u8; 8]> = Map::HashMap(devices).try_into().unwrap();
+    eventually("eth1 is forgotten", || devices.keys().count() == 1);
 }
 
 #[test]
