@@ -4,15 +4,22 @@
 //! reads and writes bytes, so no layout is ever assumed of memory that somebody else wrote.
 
 mod event;
+mod local;
+mod rule;
+mod word;
 
-use core::{net::Ipv4Addr, num::NonZeroU64};
+use core::net::Ipv4Addr;
 
 use crate::{
     verdict::{Mode, Policy, Reason},
     wire::Mac,
 };
 
-pub use self::event::{EVENT_LEN, Event, Listener};
+pub use self::{
+    event::{EVENT_LEN, Event, Listener},
+    local::Local,
+    rule::Rule,
+};
 
 /// Changes whenever the layout of a map does: state in the kernel with another number is another
 /// version's.
@@ -106,109 +113,6 @@ impl Key {
     }
 }
 
-/// What policy says of an address or a prefix: eight bytes, which are never all zeros.
-///
-/// In memory order: the policy's number plus one, flags, the length in bits of the prefix (32 for a
-/// single address), a zero, and the RIP in wire order. One word with a hole for "no rule" is one
-/// load for a program, and nothing of it is ever undefined, which the verifier of Linux 5.10 wants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(transparent)]
-pub struct Rule(NonZeroU64);
-
-impl Rule {
-    const AUDIT: u8 = 1;
-    const SHIELD: u8 = 2;
-
-    /// A rule that hides. `rip`: the sender to use instead, `None` for the device's own choice.
-    pub const fn hide(prefix_len: u8, rip: Option<Ipv4Addr>, mode: Mode, shield: bool) -> Self {
-        let audit = match mode {
-            Mode::Audit => Self::AUDIT,
-            Mode::Enforce => 0,
-        };
-        let flags = audit | if shield { Self::SHIELD } else { 0 };
-        let [a, b, c, d] = match rip {
-            Some(rip) => rip.octets(),
-            None => [0; 4],
-        };
-        Self(word([
-            Policy::Hide as u8 + 1,
-            flags,
-            prefix_len,
-            0,
-            a,
-            b,
-            c,
-            d,
-        ]))
-    }
-
-    /// Which policy this is a rule of.
-    #[inline(always)]
-    pub const fn policy(self) -> Policy {
-        Policy::Hide
-    }
-
-    /// Whether verdicts are carried out.
-    #[inline(always)]
-    pub const fn mode(self) -> Mode {
-        let [_, flags, ..] = self.to_bytes();
-        if flags & Self::AUDIT != 0 {
-            Mode::Audit
-        } else {
-            Mode::Enforce
-        }
-    }
-
-    /// Whether other stations' claims of the address are kept from this host.
-    #[inline(always)]
-    pub const fn shields(self) -> bool {
-        let [_, flags, ..] = self.to_bytes();
-        flags & Self::SHIELD != 0
-    }
-
-    /// Length in bits of the prefix that the rule is about; 32 for a single address.
-    #[inline(always)]
-    pub const fn prefix_len(self) -> u8 {
-        let [_, _, prefix_len, ..] = self.to_bytes();
-        prefix_len
-    }
-
-    /// The sender to use in place of the address; `None` for the device's own choice.
-    #[inline(always)]
-    pub const fn rip(self) -> Option<Ipv4Addr> {
-        let [.., a, b, c, d] = self.to_bytes();
-        let rip = Ipv4Addr::new(a, b, c, d);
-        if rip.is_unspecified() {
-            None
-        } else {
-            Some(rip)
-        }
-    }
-
-    /// As the maps hold it.
-    #[inline(always)]
-    pub const fn to_bytes(self) -> [u8; 8] {
-        self.0.get().to_ne_bytes()
-    }
-
-    /// From what a map holds; `None` for zeros.
-    #[inline(always)]
-    pub const fn from_bytes(bytes: [u8; 8]) -> Option<Self> {
-        match NonZeroU64::new(u64::from_ne_bytes(bytes)) {
-            Some(word) => Some(Self(word)),
-            None => None,
-        }
-    }
-}
-
-/// Bytes as one word. Whoever calls it sets one of them to a constant that is not zero.
-const fn word(bytes: [u8; 8]) -> NonZeroU64 {
-    match NonZeroU64::new(u64::from_ne_bytes(bytes)) {
-        Some(word) => word,
-        None => NonZeroU64::MIN,
-    }
-}
-
 /// How many rules there are in each table, so that a program skips the empty ones. May be too
 /// large while user space writes, never too small.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -244,64 +148,6 @@ impl Shape {
             exact_on_device,
             prefixes,
             prefixes_on_device,
-        }
-    }
-}
-
-/// What a device has for an address or a subnet of its own: eight bytes, never all zeros.
-///
-/// In memory order: the address that it uses as sender there, in wire order, 1 for a subnet or 2
-/// for an address that it has, and zeros.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(transparent)]
-pub struct Local(NonZeroU64);
-
-impl Local {
-    const SUBNET: u8 = 1;
-    const OWN: u8 = 2;
-
-    /// For a subnet of the device, or for everything else (a prefix of no length): `primary` is
-    /// the address that it uses as sender there.
-    pub const fn subnet(primary: Ipv4Addr) -> Self {
-        Self::new(primary, Self::SUBNET)
-    }
-
-    /// For an address of the device; `primary` is the first in its subnet.
-    pub const fn own(primary: Ipv4Addr) -> Self {
-        Self::new(primary, Self::OWN)
-    }
-
-    const fn new(primary: Ipv4Addr, kind: u8) -> Self {
-        let [a, b, c, d] = primary.octets();
-        Self(word([a, b, c, d, kind, 0, 0, 0]))
-    }
-
-    /// Whether the entry is for an address that the device has.
-    #[inline(always)]
-    pub const fn is_own(self) -> bool {
-        let [_, _, _, _, kind, ..] = self.to_bytes();
-        kind == Self::OWN
-    }
-
-    /// The address that the device uses as sender.
-    #[inline(always)]
-    pub const fn primary(self) -> Ipv4Addr {
-        let [a, b, c, d, ..] = self.to_bytes();
-        Ipv4Addr::new(a, b, c, d)
-    }
-
-    /// As the map holds it.
-    #[inline(always)]
-    pub const fn to_bytes(self) -> [u8; 8] {
-        self.0.get().to_ne_bytes()
-    }
-
-    /// From what the map holds; `None` for zeros.
-    #[inline(always)]
-    pub const fn from_bytes(bytes: [u8; 8]) -> Option<Self> {
-        match NonZeroU64::new(u64::from_ne_bytes(bytes)) {
-            Some(word) => Some(Self(word)),
-            None => None,
         }
     }
 }
