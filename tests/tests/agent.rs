@@ -42,8 +42,22 @@ impl Agent {
         )
     }
 
-    fn signal(&self, server: &Namespace, signal: &str) {
-        server.sh(&format!("kill -{signal} {}", self.0.id()));
+    /// Sends a signal, once the agent listens to it.
+    fn signal(&self, server: &Namespace, name: &str) {
+        const MASKS: [(&str, u64); 2] = [("HUP", 1 << 0), ("TERM", 1 << 14)];
+        let path = format!("/proc/{}/status", self.0.id());
+        let caught = || {
+            let status = fs::read_to_string(&path).unwrap();
+            let mask = status
+                .lines()
+                .find_map(|line| line.strip_prefix("SigCgt:"))
+                .unwrap();
+            u64::from_str_radix(mask.trim(), 16).unwrap()
+        };
+        for (_, mask) in MASKS.iter().filter(|(known, _)| *known == name) {
+            eventually("the agent listens", || caught() & mask != 0);
+        }
+        server.sh(&format!("kill -{name} {}", self.0.id()));
     }
 
     fn end(mut self, server: &Namespace, signal: &str) -> ExitStatus {
