@@ -33,9 +33,6 @@ enum Verb {
     Demo,
     /// Run every test (as root).
     Test {
-        /// Run the soak tests for hours instead of seconds.
-        #[arg(long)]
-        long: bool,
         /// Run only the tests whose name contains this.
         filter: Option<String>,
     },
@@ -52,6 +49,6 @@ fn run(verb: Verb) -> Result<ExitCode> {
     match verb {
         Verb::Setup { yes } => setup::run(yes),
         Verb::Demo => demo::run(),
-        Verb::Test { long, filter } => test::run(long, filter.as_deref()),
+        Verb::Test { filter } => test::run(filter.as_deref()),
     }
 }

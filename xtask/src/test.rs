@@ -13,11 +13,8 @@ use crate::{
     tally::Tally,
 };
 
-/// The variable by which soak tests know that they may take hours.
-const LONG: &str = "ARPGUARD_LONG";
-
 /// Runs the tests whose name contains `filter`, and sums up what they report.
-pub(crate) fn run(long: bool, filter: Option<&str>) -> Result<ExitCode> {
+pub(crate) fn run(filter: Option<&str>) -> Result<ExitCode> {
     root::need("test")?;
     setup::ensure()?;
     let arpguard = cargo::build_arpguard()?;
@@ -31,9 +28,6 @@ pub(crate) fn run(long: bool, filter: Option<&str>) -> Result<ExitCode> {
         .stdout(Stdio::piped());
     if let Some(filter) = filter {
         cargo.args(["--", filter]);
-    }
-    if long {
-        cargo.env(LONG, "1");
     }
     let mut tests = cargo.spawn().context("test: the workspace: cargo")?;
     let tally = match tests.stdout.take() {
