@@ -167,3 +167,34 @@ fn pins_are_for_root_alone() {
         assert_eq!(mode(directory), 0o700, "{}", directory.display());
     }
 }
+
+#[test]
+fn a_bridge_is_guarded_in_place_of_its_ports_and_a_macvlan_by_itself() {
+    let (server, _peer) = real_server();
+    server.sh("ip addr flush dev eth0");
+    server.sh("ip link add br0 type bridge");
+    server.sh("ip link set eth0 master br0");
+    server.sh("ip link set br0 up");
+    server.sh("ip addr add 192.168.18.10/24 dev br0");
+    server.sh("ip link add mv0 link br0 type macvlan mode bridge");
+    server.guard("hide 192.168.18.101 --rip 192.168.18.10");
+    let status = server.guard("status");
+    let hooks: Vec<Vec<_>> = status
+        .lines()
+        .skip_while(|line| !line.starts_with("DEVICE"))
+        .skip(1)
+        .take_while(|line| !line.is_empty())
+        .map(|line| line.split_whitespace().take(2).collect())
+        .collect();
+    assert_eq!(
+        hooks,
+        [["br0", "xdp-generic"], ["mv0", "xdp-generic"]],
+        "{status}"
+    );
+    let port = server.arpguard(&["hide", "192.168.18.101", "--dev", "eth0"]);
+    assert_eq!(
+        port.stderr,
+        "arpguard: guard: eth0: it is a port of a bridge or bond, which speaks ARP in its place; \
+         guard br0 instead\n"
+    );
+}
