@@ -129,9 +129,11 @@ async fn change(session: &mut Session, config: &Config) -> Result<()> {
     if !plan.changes.is_empty() {
         info!("changing {} rules", plan.changes.len());
     }
-    session.carry_out(&plan).await?;
-    // Addresses and hardware addresses may have changed where no rule has.
-    session.refresh()
+    if plan.is_empty() {
+        // Addresses and hardware addresses may have changed where no rule has.
+        return session.refresh();
+    }
+    session.carry_out(&plan).await
 }
 
 impl Signals {

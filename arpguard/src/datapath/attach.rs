@@ -105,8 +105,6 @@ impl Datapath {
         mode: Mode,
         old: Option<Ingress>,
     ) -> Result<()> {
-        // The kernel has native and generic XDP on a device only in turn; the TC hook bridges.
-        let on_tc = matches!(old, Some(Ingress::Tcx | Ingress::Clsact));
         let foreign = self.foreign_xdp(device)?;
         let steps: &[Mode] = match mode {
             Mode::Auto if foreign.is_some() => &[Mode::Tc],
@@ -127,6 +125,7 @@ impl Datapath {
             return Err(Error::new("attach by XDP", &device.name, why)
                 .advise("use --attach tc, or --attach auto, which takes the TC hook then"));
         }
+        // The kernel has native and generic XDP on a device only in turn; the TC hook bridges.
         if matches!(old, Some(Ingress::Native | Ingress::Generic)) {
             self.attach_tc(device, TcAttachType::Ingress)?;
             link::detach(&self.pins, device.index, XDP)?;
@@ -135,7 +134,7 @@ impl Datapath {
             let attached = match step {
                 Mode::Native => self.attach_xdp(device, XdpMode::Driver),
                 Mode::Generic => self.attach_xdp(device, XdpMode::Skb),
-                Mode::Tc | Mode::Auto if on_tc => Ok(()),
+                // It is attached already, or has just been, as the bridge.
                 Mode::Tc | Mode::Auto if old.is_some() => Ok(()),
                 Mode::Tc | Mode::Auto => self.attach_tc(device, TcAttachType::Ingress),
             };

@@ -25,7 +25,7 @@ use crate::error::{Error, Result, errno};
 /// programs do not see them.
 const NOTES: &str = "NOTES";
 /// `BPF_F_NO_PREALLOC`
-const NO_PREALLOC: u32 = 1;
+pub(super) const NO_PREALLOC: u32 = 1;
 
 type Bytes = [u8; 8];
 type NoteBytes = [u8; 128];

@@ -16,7 +16,7 @@ use ipnet::Ipv4Net;
 use super::{
     Place,
     bpffs::Pins,
-    maps::Maps,
+    maps::{Maps, NO_PREALLOC},
     script::{Write, script},
 };
 use crate::error::{Error, Result};
@@ -31,9 +31,6 @@ pub struct Change {
     /// The rule; `None` removes it.
     pub rule: Option<Rule>,
 }
-
-/// `BPF_F_NO_PREALLOC`
-const NO_PREALLOC: u32 = 1;
 
 /// A journal's key: device, address, prefix length, zeros. The last entry's is all ones.
 type EntryKey = [u8; 12];
