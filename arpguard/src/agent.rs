@@ -15,7 +15,7 @@ use tracing::{info, warn};
 use self::{events::Events, files::Files};
 use crate::{
     config::Config,
-    datapath::Pins,
+    datapath::Store,
     error::{Error, Result},
     host::Netlink,
     plan::towards,
@@ -23,10 +23,9 @@ use crate::{
 };
 
 /// What an agent is told.
-#[derive(Debug)]
 pub struct Agent {
-    /// Where the state is pinned.
-    pub pins: Pins,
+    /// Where the state is kept.
+    pub store: Store,
     /// The files and directories with the policy.
     pub paths: Vec<PathBuf>,
     /// Policy that is given in place of files.
@@ -98,7 +97,7 @@ impl Agent {
 
     /// Makes what is in force equal to `config`.
     async fn reconcile(&self, netlink: &Netlink, config: &Config) -> Result<()> {
-        let mut session = Session::begin(&self.pins, netlink).await?;
+        let mut session = Session::begin(&self.store, netlink).await?;
         let outcome = change(&mut session, config).await;
         session.end(outcome).await
     }
@@ -110,7 +109,7 @@ impl Agent {
             return Ok(());
         }
         info!("ending, and removing everything from the kernel");
-        Session::begin_removal(&self.pins, netlink)
+        Session::begin_removal(&self.store, netlink)
             .await?
             .remove_all()
             .await

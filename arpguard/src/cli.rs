@@ -25,7 +25,7 @@ use clap::Parser as _;
 pub use self::args::Arguments;
 use self::args::{Format, Verb};
 use crate::{
-    datapath::Pins,
+    datapath::{Pins, Store},
     error::{CAPABILITIES, Error, Result},
     host::{Netlink, netns},
     interrupt,
@@ -37,7 +37,7 @@ const USAGE: u8 = 2;
 /// What a verb works with.
 pub(crate) struct Context {
     netlink: Netlink,
-    pins: Pins,
+    store: Store,
     format: Format,
 }
 
@@ -80,7 +80,10 @@ fn run(arguments: Arguments) -> Result<()> {
     runtime.block_on(async {
         let context = Context {
             netlink: Netlink::connect()?,
-            pins: Pins::locate(arguments.bpffs.as_deref(), &netns::identity()?)?,
+            store: Store::Pinned(Pins::locate(
+                arguments.bpffs.as_deref(),
+                &netns::identity()?,
+            )?),
             format: arguments.output,
         };
         match verb {

@@ -1,8 +1,9 @@
 //! The kernel's side: programs, links and maps, and their life on bpffs.
 //!
 //! Everything is pinned below one directory for each network namespace, so it outlives the command
-//! that made it; the directory is also the lock that serialises writers. This module alone knows
-//! aya, and nothing in it looks at the host: what it is to do is told to it.
+//! that made it; the directory is also the lock that serialises writers. Where nothing can be
+//! pinned, a process holds it. This module alone knows aya, and nothing in it looks at the host:
+//! what it is to do is told to it.
 
 mod attach;
 mod bpffs;
@@ -10,13 +11,17 @@ mod clsact;
 mod events;
 mod hooks;
 mod lease;
-mod link;
+mod links;
 mod lock;
 mod maps;
 mod object;
+mod program;
 mod script;
+mod store;
+mod sys;
 mod transaction;
 mod upgrade;
+mod writer;
 
 use std::collections::BTreeSet;
 
@@ -28,115 +33,36 @@ pub use self::{
     hooks::{Attached, Egress, Ingress, Mode},
     maps::{Known, Maps, Totals},
     script::{Script, Write, script, table},
+    store::{Held, Keeper, Store},
     transaction::Change,
+    writer::{Reader, Writer},
 };
-use self::{lock::Lock, object::Programs};
-use crate::{
-    error::{Error, Result},
-    host,
-};
+use self::{hooks::Hook, links::Links, program::Programs};
+use crate::error::Result;
 
 /// Where a rule is kept: a device (or [`EVERY_DEVICE`]) and a prefix.
 pub type Place = (u32, ipnet::Ipv4Net);
 
 /// The state in the kernel for one network namespace.
 pub struct Datapath {
-    /// Where it is pinned.
-    pub pins: Pins,
     /// Policy, devices and counters.
     pub maps: Maps,
     programs: Programs,
+    links: Links,
 }
 
 impl Datapath {
-    /// Opens what is loaded, to read it; `None` where nothing is. Waits for a change that is under
-    /// way, and undoes one whose process has died, so that no half of a change is ever shown.
-    ///
-    /// # Errors
-    /// Where it is another version's, or cannot be read.
-    pub fn open(pins: &Pins) -> Result<Option<Self>> {
-        if pins.journal().exists() {
-            return Ok(Writer::lock(pins)?.datapath);
-        }
-        Self::open_as_it_is(pins)
+    /// Who keeps it.
+    pub fn keeper(&self) -> Keeper {
+        Keeper::of(&self.links)
     }
 
-    fn open_as_it_is(pins: &Pins) -> Result<Option<Self>> {
-        pins.refuse_other_versions()?;
-        if !pins.exists() {
-            return Ok(None);
+    /// Where it is pinned, if it is.
+    const fn pins(&self) -> Option<&Pins> {
+        match &self.links {
+            Links::Pinned(pins) => Some(pins),
+            Links::Held(_) => None,
         }
-        let maps = Maps::open(pins)?;
-        let programs = Programs::open(&pins.programs())?;
-        Ok(Some(Self {
-            pins: pins.clone(),
-            maps,
-            programs,
-        }))
-    }
-}
-
-/// The state in the kernel, while no other process may write it.
-pub struct Writer {
-    /// What is loaded; `None` where nothing is.
-    pub datapath: Option<Datapath>,
-    pins: Pins,
-    /// Released last.
-    _lock: Lock,
-}
-
-impl Writer {
-    /// Waits until no other process writes, opens what is loaded, and undoes what a process that
-    /// died has left half done.
-    ///
-    /// # Errors
-    /// Where the state is another version's, or somebody holds the lock for too long.
-    pub fn lock(pins: &Pins) -> Result<Self> {
-        let lock = Lock::take(pins)?;
-        pins.remove_unfinished()?;
-        let mut datapath = Datapath::open_as_it_is(pins)?;
-        if let Some(datapath) = &mut datapath {
-            transaction::recover(&mut datapath.maps, pins)?;
-        }
-        Ok(Self {
-            datapath,
-            pins: pins.clone(),
-            _lock: lock,
-        })
-    }
-
-    /// The state, loaded into the kernel first where it is not there yet.
-    ///
-    /// # Errors
-    /// Where the kernel refuses programs, maps or pins.
-    pub fn loaded(&mut self) -> Result<&mut Datapath> {
-        let datapath = match self.datapath.take() {
-            Some(datapath) => datapath,
-            None => {
-                object::load(&self.pins)?;
-                Datapath::open_as_it_is(&self.pins)?.ok_or_else(|| {
-                    Error::new(
-                        "load the programs",
-                        self.pins.display(),
-                        "the pins are gone again",
-                    )
-                })?
-            }
-        };
-        Ok(self.datapath.insert(datapath))
-    }
-
-    /// Removes everything from the kernel: links, programs, maps, pins.
-    ///
-    /// # Errors
-    /// Where something cannot be removed. What remains is removed by the next call.
-    pub async fn remove(&mut self, netlink: &host::Netlink, host: &host::Host) -> Result<()> {
-        if let Some(mut datapath) = self.datapath.take() {
-            for device in &host.devices {
-                datapath.detach(netlink, device).await?;
-            }
-        }
-        self.pins.remove()
     }
 }
 
@@ -153,7 +79,8 @@ impl Datapath {
         changes: &[Change],
         step: &mut dyn FnMut(usize) -> Result<()>,
     ) -> Result<Vec<Change>> {
-        transaction::commit(&mut self.maps, &self.pins, changes, step)
+        let pins = self.pins().cloned();
+        transaction::commit(&mut self.maps, pins.as_ref(), changes, step)
     }
 
     /// The interface indexes of the devices that have rules of their own.

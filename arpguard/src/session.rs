@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use arpguard_common::policy::View;
 
 use crate::{
-    datapath::{Attached, Change, Datapath, Ingress, Known, Mode, Pins, Writer},
+    datapath::{Attached, Change, Datapath, Ingress, Known, Mode, Store, Writer},
     error::{Error, Result},
     host::{Device, Host, Netlink},
     interrupt,
@@ -39,9 +39,9 @@ impl Session {
     ///
     /// # Errors
     /// Where the state cannot be locked, the host not be read, or the kernel refuses the programs.
-    pub async fn begin(pins: &Pins, netlink: &Netlink) -> Result<Self> {
-        let mut session = Self::begin_removal(pins, netlink).await?;
-        if let Some(datapath) = &mut session.writer.datapath
+    pub async fn begin(store: &Store, netlink: &Netlink) -> Result<Self> {
+        let mut session = Self::begin_removal(store, netlink).await?;
+        if let Some(datapath) = session.writer.datapath_mut()
             && datapath.upgrade(netlink, &session.host).await?
         {
             session.host = Host::observe(netlink).await?;
@@ -53,10 +53,10 @@ impl Session {
     ///
     /// # Errors
     /// Where the state cannot be locked or the host not be read.
-    pub async fn begin_removal(pins: &Pins, netlink: &Netlink) -> Result<Self> {
-        let writer = Writer::lock(pins)?;
+    pub async fn begin_removal(store: &Store, netlink: &Netlink) -> Result<Self> {
+        let writer = Writer::lock(store).await?;
         let host = Host::observe(netlink).await?;
-        let was_loaded = writer.datapath.is_some();
+        let was_loaded = writer.datapath().is_some();
         Ok(Self {
             host,
             netlink: netlink.clone(),
@@ -67,8 +67,8 @@ impl Session {
     }
 
     /// What is loaded; `None` where nothing is.
-    pub const fn datapath(&self) -> Option<&Datapath> {
-        self.writer.datapath.as_ref()
+    pub fn datapath(&self) -> Option<&Datapath> {
+        self.writer.datapath()
     }
 
     /// What is in force.
@@ -103,7 +103,7 @@ impl Session {
         self.refresh()?;
         for device in &plan.leave {
             interrupt::check()?;
-            if let Some(datapath) = &mut self.writer.datapath {
+            if let Some(datapath) = self.writer.datapath_mut() {
                 let before = datapath.attached(&self.netlink, device).await?;
                 datapath.detach(&self.netlink, device).await?;
                 self.done.push(Done::Left(device.clone(), before));
@@ -134,7 +134,7 @@ impl Session {
     /// # Errors
     /// Where the kernel refuses.
     pub fn refresh(&mut self) -> Result<()> {
-        let Some(datapath) = &mut self.writer.datapath else {
+        let Some(datapath) = self.writer.datapath_mut() else {
             return Ok(());
         };
         let mut present = Vec::new();
@@ -226,7 +226,7 @@ impl Session {
             .await?
             .by_index(device.index)
             .cloned();
-        let (Some(device), Some(datapath)) = (device, &mut self.writer.datapath) else {
+        let (Some(device), Some(datapath)) = (device, self.writer.datapath_mut()) else {
             return Ok(());
         };
         let mode = match before.ingress {

@@ -275,6 +275,7 @@ fn status_shows_devices_and_hooks() {
         status,
         r#"{
   "pins": null,
+  "held_by": null,
   "addresses": 0,
   "prefixes": 0,
   "devices": [

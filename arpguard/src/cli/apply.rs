@@ -3,7 +3,7 @@
 use super::{Context, args, args::Format, print};
 use crate::{
     config::Config,
-    datapath::Datapath,
+    datapath::Reader,
     error::Result,
     host::Host,
     plan::{State, towards},
@@ -18,12 +18,12 @@ pub(super) async fn run(context: &Context, arguments: args::Apply) -> Result<()>
     let config = Config::read(&arguments.paths)?;
     if arguments.dry_run {
         let host = Host::observe(&context.netlink).await?;
-        let datapath = Datapath::open(&context.pins)?;
-        let now = state(datapath.as_ref(), &host, &context.netlink).await?;
+        let reader = Reader::open(&context.store).await?;
+        let now = state(reader.datapath(), &host, &context.netlink).await?;
         let plan = towards(&config.on(&host)?, &now);
         return show(context, &steps(&plan, &now.rules, &host));
     }
-    let mut session = Session::begin(&context.pins, &context.netlink).await?;
+    let mut session = Session::begin(&context.store, &context.netlink).await?;
     let mut done = Vec::new();
     let outcome = change(&mut session, &config, &mut done).await;
     session.end(outcome).await?;

@@ -4,7 +4,7 @@ use super::Context;
 use crate::{error::Result, session::Session};
 
 pub(super) async fn run(context: &Context) -> Result<()> {
-    Session::begin_removal(&context.pins, &context.netlink)
+    Session::begin_removal(&context.store, &context.netlink)
         .await?
         .remove_all()
         .await

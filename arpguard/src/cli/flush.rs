@@ -4,7 +4,7 @@ use super::Context;
 use crate::{datapath::Change, error::Result, session::Session};
 
 pub(super) async fn run(context: &Context) -> Result<()> {
-    let mut session = Session::begin(&context.pins, &context.netlink).await?;
+    let mut session = Session::begin(&context.store, &context.netlink).await?;
     let outcome = change(&mut session);
     session.end(outcome).await
 }

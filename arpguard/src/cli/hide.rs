@@ -25,7 +25,7 @@ pub(super) async fn run(context: &Context, arguments: args::Hide) -> Result<()> 
         force: arguments.force,
     };
     policy::check(slice::from_ref(&hide))?;
-    let mut session = Session::begin(&context.pins, &context.netlink).await?;
+    let mut session = Session::begin(&context.store, &context.netlink).await?;
     let outcome = change(&mut session, &hide, &arguments).await;
     session.end(outcome).await
 }

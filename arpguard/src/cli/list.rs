@@ -2,7 +2,7 @@
 
 use super::{Context, args::Format, print};
 use crate::{
-    datapath::Datapath,
+    datapath::Reader,
     error::Result,
     host::Host,
     render::{json, rules, table},
@@ -10,7 +10,7 @@ use crate::{
 
 pub(super) async fn run(context: &Context) -> Result<()> {
     let host = Host::observe(&context.netlink).await?;
-    let rules = match Datapath::open(&context.pins)? {
+    let rules = match Reader::open(&context.store).await?.datapath() {
         Some(datapath) => rules::read(&datapath.maps, &host)?,
         None => Vec::new(),
     };

@@ -13,7 +13,7 @@ use super::{
     lines::{Lines, Written},
 };
 use crate::{
-    datapath::{Datapath, Events, Interest, Left},
+    datapath::{Events, Interest, Left, Reader},
     error::{Error, Result},
     host::{Host, Names},
     interrupt, policy,
@@ -29,7 +29,7 @@ pub(super) async fn run(context: &Context, arguments: args::Monitor) -> Result<(
         reasons: arguments.reason,
         rate: arguments.rate,
     };
-    let mut events = Events::listen(&context.pins, &interest)?;
+    let mut events = Events::listen(&context.store, &interest)?;
     let mut shown = Shown {
         format: match arguments.json {
             true => Format::Json,
@@ -48,7 +48,8 @@ pub(super) async fn run(context: &Context, arguments: args::Monitor) -> Result<(
 
 /// The interface index of the device that is meant, of those that are guarded.
 async fn device(context: &Context, name: Option<&str>) -> Result<Option<u32>> {
-    let Some(datapath) = Datapath::open(&context.pins)? else {
+    let reader = Reader::open(&context.store).await?;
+    let Some(datapath) = reader.datapath() else {
         let why = "arpguard is not loaded there, so nothing is judged";
         return Err(Error::new("monitor", "this network namespace", why)
             .advise("hide an address first: arpguard hide VIP"));

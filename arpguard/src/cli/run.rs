@@ -22,7 +22,7 @@ pub(super) async fn run(context: &Context, arguments: args::Run) -> Result<()> {
             .init();
     }
     let agent = Agent {
-        pins: context.pins.clone(),
+        store: context.store.clone(),
         given: given(&arguments),
         paths: arguments.config,
         detach_on_exit: arguments.detach_on_exit,

@@ -2,7 +2,7 @@
 
 use super::{Context, args::Format, print};
 use crate::{
-    datapath::Datapath,
+    datapath::Reader,
     error::Result,
     host::Host,
     render::{json, status, table},
@@ -10,8 +10,8 @@ use crate::{
 
 pub(super) async fn run(context: &Context) -> Result<()> {
     let host = Host::observe(&context.netlink).await?;
-    let datapath = Datapath::open(&context.pins)?;
-    let status = status::read(datapath.as_ref(), &host, &context.netlink).await?;
+    let reader = Reader::open(&context.store).await?;
+    let status = status::read(reader.datapath(), &host, &context.netlink).await?;
     print(|out| match context.format {
         Format::Table => table::status(out, &status),
         Format::Json => json::document(out, &status),

@@ -14,7 +14,7 @@ use crate::{
 
 pub(super) async fn run(context: &Context, arguments: args::Unhide) -> Result<()> {
     let prefixes = arguments.prefixes()?;
-    let mut session = Session::begin(&context.pins, &context.netlink).await?;
+    let mut session = Session::begin(&context.store, &context.netlink).await?;
     let outcome = change(&mut session, &prefixes, &arguments).await;
     session.end(outcome).await
 }

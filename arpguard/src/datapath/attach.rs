@@ -3,24 +3,22 @@
 //! What is attached is read from the kernel each time. The egress hook comes first, so there is no
 //! moment at which a device is silent to requests and leaks in its own.
 
-use aya::programs::{
-    LinkOrder, ProgramError, SchedClassifier, TcAttachType, Xdp, XdpMode, links::FdLink,
-    loaded_programs, tc::TcAttachOptions,
-};
+use std::{io, os::fd::OwnedFd};
+
+use aya::programs::loaded_programs;
+use aya_obj::generated::{BPF_F_BEFORE, XDP_FLAGS_DRV_MODE, XDP_FLAGS_SKB_MODE};
 use nix::errno::Errno;
 
 use super::{
-    Attached, Datapath, Egress, Ingress, Mode, clsact, link,
+    Attached, Datapath, Egress, Hook, Ingress, Mode, clsact,
+    hooks::Side,
     maps::{Known, Note},
+    sys,
 };
 use crate::{
     error::{Error, Result, errno},
     host::{Device, Netlink},
 };
-
-pub(super) const XDP: &str = "xdp";
-const INGRESS: &str = "ingress";
-const EGRESS: &str = "egress";
 
 /// XDP on veth copies each packet into a buffer of its own, and in the driver it takes segmentation
 /// offload away from the peer (`veth_xdp_set` in `drivers/net/veth.c`).
@@ -35,21 +33,21 @@ impl Datapath {
     /// Where the kernel does not tell.
     pub async fn attached(&self, netlink: &Netlink, device: &Device) -> Result<Attached> {
         let xdp = match &device.xdp {
-            Some(found) if found.program == self.xdp_program()? => Some(found.generic),
+            Some(found) if found.program == self.programs.of(Hook::Xdp).id => Some(found.generic),
             _ => None,
         };
         let ingress = match xdp {
             Some(false) => Some(Ingress::Native),
             Some(true) => Some(Ingress::Generic),
             None => {
-                let hook = self.tc_hook(netlink, device, TcAttachType::Ingress).await?;
+                let hook = self.tc_hook(netlink, device, Side::Ingress).await?;
                 hook.map(|hook| match hook {
                     Egress::Tcx => Ingress::Tcx,
                     Egress::Clsact => Ingress::Clsact,
                 })
             }
         };
-        let egress = self.tc_hook(netlink, device, TcAttachType::Egress).await?;
+        let egress = self.tc_hook(netlink, device, Side::Egress).await?;
         let note = self.maps.note(device.index).text;
         Ok(Attached {
             ingress,
@@ -89,7 +87,7 @@ impl Datapath {
         self.know(&[known])?;
         self.maps.start_counting(device.index)?;
         if before.egress.is_none() {
-            self.attach_tc(device, TcAttachType::Egress)?;
+            self.attach_tc(netlink, device, Side::Egress).await?;
         }
         match before.ingress {
             Some(ingress) if ingress.satisfies(mode) => Ok(()),
@@ -127,22 +125,21 @@ impl Datapath {
         }
         // The kernel has native and generic XDP on a device only in turn; the TC hook bridges.
         if matches!(old, Some(Ingress::Native | Ingress::Generic)) {
-            self.attach_tc(device, TcAttachType::Ingress)?;
-            link::detach(&self.pins, device.index, XDP)?;
+            self.attach_tc(netlink, device, Side::Ingress).await?;
+            self.links.take_off(device.index, Hook::Xdp)?;
         }
         for step in steps {
             let attached = match step {
-                Mode::Native => self.attach_xdp(device, XdpMode::Driver),
-                Mode::Generic => self.attach_xdp(device, XdpMode::Skb),
+                Mode::Native => self.attach_xdp(device, XDP_FLAGS_DRV_MODE),
+                Mode::Generic => self.attach_xdp(device, XDP_FLAGS_SKB_MODE),
                 // It is attached already, or has just been, as the bridge.
                 Mode::Tc | Mode::Auto if old.is_some() => Ok(()),
-                Mode::Tc | Mode::Auto => self.attach_tc(device, TcAttachType::Ingress),
+                Mode::Tc | Mode::Auto => self.attach_tc(netlink, device, Side::Ingress).await,
             };
             match attached {
                 Ok(()) => {
                     if *step != Mode::Tc {
-                        self.detach_tc(netlink, device, TcAttachType::Ingress)
-                            .await?;
+                        self.detach_tc(netlink, device, Side::Ingress).await?;
                     }
                     if *step == Mode::Native {
                         why.clear();
@@ -162,9 +159,9 @@ impl Datapath {
     /// # Errors
     /// Where the kernel refuses.
     pub async fn detach(&mut self, netlink: &Netlink, device: &Device) -> Result<()> {
-        link::detach(&self.pins, device.index, XDP)?;
-        for hook in [TcAttachType::Ingress, TcAttachType::Egress] {
-            self.detach_tc(netlink, device, hook).await?;
+        self.links.take_off(device.index, Hook::Xdp)?;
+        for side in [Side::Ingress, Side::Egress] {
+            self.detach_tc(netlink, device, side).await?;
         }
         if self.maps.note(device.index).own_clsact {
             clsact::remove_if_empty(netlink, device).await?;
@@ -185,8 +182,8 @@ impl Datapath {
     /// # Errors
     /// Where the kernel refuses.
     pub fn forget(&mut self, index: u32) -> Result<()> {
-        for hook in [XDP, INGRESS, EGRESS] {
-            link::detach(&self.pins, index, hook)?;
+        for hook in Hook::ALL {
+            self.links.take_off(index, hook)?;
         }
         self.maps.forget_device(index)
     }
@@ -208,7 +205,7 @@ impl Datapath {
         let Some(found) = &device.xdp else {
             return Ok(None);
         };
-        if found.program == self.xdp_program()? {
+        if found.program == self.programs.of(Hook::Xdp).id {
             return Ok(None);
         }
         let name = loaded_programs()
@@ -219,87 +216,60 @@ impl Datapath {
         Ok(Some(format!("{name:?} (id {})", found.program)))
     }
 
-    fn xdp_program(&self) -> Result<u32> {
-        identifier(self.programs.xdp.info().map(|info| info.id()))
-    }
-
-    pub(super) fn tc_identifier(&self, hook: TcAttachType) -> Result<u32> {
-        let program = match hook {
-            TcAttachType::Egress => &self.programs.tc_egress,
-            TcAttachType::Ingress | TcAttachType::Custom(_) => &self.programs.tc_ingress,
-        };
-        identifier(program.info().map(|info| info.id()))
-    }
-
     async fn tc_hook(
         &self,
         netlink: &Netlink,
         device: &Device,
-        hook: TcAttachType,
+        side: Side,
     ) -> Result<Option<Egress>> {
-        let ours = self.tc_identifier(hook)?;
+        let hook = Hook::Tc(side);
+        let ours = self.programs.of(hook).id;
         // Kernels without TCX refuse the question.
-        if let Ok((_, programs)) = SchedClassifier::query_tcx(&device.name, hook)
-            && programs.iter().any(|program| program.id() == ours)
-        {
+        if sys::attached(device.index, hook.attach_type()).is_ok_and(|all| all.contains(&ours)) {
             return Ok(Some(Egress::Tcx));
         }
-        let clsact = clsact::has(netlink, device, hook, ours).await?;
+        let clsact = clsact::has(netlink, device, side, ours).await?;
         Ok(clsact.then_some(Egress::Clsact))
     }
 
-    fn attach_xdp(&mut self, device: &Device, mode: XdpMode) -> Result<()> {
+    fn attach_xdp(&mut self, device: &Device, mode: u32) -> Result<()> {
         let tried = match mode {
-            XdpMode::Driver => "native XDP",
+            XDP_FLAGS_DRV_MODE => "native XDP",
             _ => "generic XDP",
         };
-        let pins = self.pins.clone();
-        let program: &mut Xdp = &mut self.programs.xdp;
-        let link = program
-            .attach_to_if_index(device.index, mode)
-            .and_then(|id| program.take_link(id))
-            .map_err(|cause| Error::from_cause(tried, &device.name, &cause))?;
-        // The kernel refused a link, and took what cannot be pinned: dropping it detaches it.
-        let link = FdLink::try_from(link)
-            .map_err(|cause| Error::from_cause(tried, &device.name, &cause))?;
-        link::pin(&pins, device.index, XDP, link)
+        self.link(device, Hook::Xdp, mode)
+            .map_err(|cause| Error::from_cause(tried, &device.name, &cause))
+            .and_then(|link| self.links.keep(device.index, Hook::Xdp, link))
     }
 
-    fn attach_tc(&mut self, device: &Device, hook: TcAttachType) -> Result<()> {
-        let pins = self.pins.clone();
-        let program = self.programs.tc(hook);
+    async fn attach_tc(&mut self, netlink: &Netlink, device: &Device, side: Side) -> Result<()> {
+        let hook = Hook::Tc(side);
         // Before all others: one that ends the walk would let frames past us.
-        let options = TcAttachOptions::TcxOrder(LinkOrder::first());
-        let link = program
-            .attach_with_options(&device.name, hook, options)
-            .and_then(|id| program.take_link(id));
-        match link {
-            Ok(link) => {
-                let link = FdLink::try_from(link)
-                    .map_err(|cause| Error::from_cause("attach by TCX", &device.name, &cause))?;
-                link::pin(&pins, device.index, side(hook), link)
-            }
+        match self.link(device, hook, BPF_F_BEFORE) {
+            Ok(link) => self.links.keep(device.index, hook, link),
             Err(cause) if is_unknown(&cause) => {
-                let own_clsact = clsact::add(device)? || self.maps.note(device.index).own_clsact;
+                let added = clsact::add(netlink, device).await?;
+                let note = self.maps.note(device.index);
                 let note = Note {
-                    own_clsact,
-                    ..self.maps.note(device.index)
+                    own_clsact: added || note.own_clsact,
+                    ..note
                 };
                 self.maps.set_note(device.index, &note)?;
-                clsact::attach(self.programs.tc(hook), device, hook)
+                clsact::attach(netlink, device, side, self.programs.of(hook)).await
             }
             Err(cause) => Err(Error::from_cause("attach by TCX", &device.name, &cause)),
         }
     }
 
-    async fn detach_tc(
-        &mut self,
-        netlink: &Netlink,
-        device: &Device,
-        hook: TcAttachType,
-    ) -> Result<()> {
-        link::detach(&self.pins, device.index, side(hook))?;
-        clsact::detach(netlink, device, hook, self.tc_identifier(hook)?).await
+    fn link(&self, device: &Device, hook: Hook, flags: u32) -> io::Result<OwnedFd> {
+        let program = self.programs.of(hook);
+        sys::attach(program, device.index, hook.attach_type(), flags)
+    }
+
+    async fn detach_tc(&mut self, netlink: &Netlink, device: &Device, side: Side) -> Result<()> {
+        let hook = Hook::Tc(side);
+        self.links.take_off(device.index, hook)?;
+        clsact::detach(netlink, device, side, self.programs.of(hook).id).await
     }
 }
 
@@ -308,17 +278,6 @@ fn is_veth(device: &Device) -> bool {
 }
 
 /// Whether the kernel does not know TCX at all.
-fn is_unknown(cause: &ProgramError) -> bool {
+fn is_unknown(cause: &io::Error) -> bool {
     matches!(errno(cause), Some(Errno::EINVAL | Errno::EOPNOTSUPP))
-}
-
-pub(super) const fn side(hook: TcAttachType) -> &'static str {
-    match hook {
-        TcAttachType::Egress => EGRESS,
-        TcAttachType::Ingress | TcAttachType::Custom(_) => INGRESS,
-    }
-}
-
-fn identifier(id: Result<u32, ProgramError>) -> Result<u32> {
-    id.map_err(|cause| Error::from_cause("read what is loaded", "a program", &cause))
 }

@@ -19,6 +19,7 @@ use nix::{
     sys::statfs::{BPF_FS_MAGIC, statfs},
 };
 
+use super::Hook;
 use crate::error::{Error, Result};
 
 const BPFFS: &str = "/sys/fs/bpf";
@@ -90,10 +91,10 @@ impl Pins {
         self.version().join("journal")
     }
 
-    pub(super) fn link(&self, device: u32, hook: &str) -> PathBuf {
+    pub(super) fn link(&self, device: u32, hook: Hook) -> PathBuf {
         self.version()
             .join("links")
-            .join(format!("{device}-{hook}"))
+            .join(format!("{device}-{}", hook.name()))
     }
 
     /// The directory that the reader of the events locks.

@@ -2,17 +2,28 @@
 //!
 //! It may be somebody else's, and hold other filters: it goes only when it is ours and empty.
 
-use aya::programs::{
-    Link as _, SchedClassifier, TcAttachType,
-    tc::{
-        NlOptions, SchedClassifierLink, TcAttachOptions, TcError, TcHandle as TcFilterHandle,
-        qdisc_add_clsact,
+use std::os::fd::{AsFd as _, AsRawFd as _};
+
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use nix::errno::Errno;
+use rtnetlink::{
+    packet_core::{
+        NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkMessage,
+        NetlinkPayload,
+    },
+    packet_route::{
+        RouteNetlinkMessage,
+        tc::{
+            TcAttribute, TcBpfFlags, TcFilterBpf, TcFilterBpfOption, TcHandle, TcHeader, TcMessage,
+            TcOption,
+        },
     },
 };
-use futures_util::TryStreamExt as _;
-use nix::errno::Errno;
-use rtnetlink::packet_route::tc::{TcAttribute, TcFilterBpfOption, TcHandle, TcMessage, TcOption};
 
+use super::{
+    hooks::{Hook, Side},
+    program::Program,
+};
 use crate::{
     error::{Error, Result, errno},
     host::{Device, Netlink},
@@ -24,12 +35,21 @@ const HANDLE: TcHandle = TcHandle {
     major: 0xffff,
     minor: 0xfff1,
 };
+/// `ETH_P_ALL` of `linux/if_ether.h`, in network byte order.
+const EVERY_PROTOCOL: u16 = 0x0003_u16.to_be();
 
 /// Adds the qdisc; whether it was not there before.
-pub(super) fn add(device: &Device) -> Result<bool> {
-    match qdisc_add_clsact(&device.name) {
+pub(super) async fn add(netlink: &Netlink, device: &Device) -> Result<bool> {
+    let mut message = TcMessage::with_index(device.index.cast_signed());
+    message.header.parent = HANDLE;
+    message.header.handle = TcHandle {
+        major: HANDLE.major,
+        minor: 0,
+    };
+    message.attributes = vec![TcAttribute::Kind(KIND.to_owned())];
+    let message = RouteNetlinkMessage::NewQueueDiscipline(message);
+    match request(netlink, message, NLM_F_CREATE | NLM_F_EXCL).await {
         Ok(()) => Ok(true),
-        Err(TcError::AlreadyAttached) => Ok(false),
         Err(cause) if errno(&cause) == Some(Errno::EEXIST) => Ok(false),
         Err(cause) => Err(Error::from_cause(
             "add a clsact qdisc",
@@ -40,22 +60,34 @@ pub(super) fn add(device: &Device) -> Result<bool> {
 }
 
 /// Attaches a program before the filters that are there.
-pub(super) fn attach(
-    program: &mut SchedClassifier,
+pub(super) async fn attach(
+    netlink: &Netlink,
     device: &Device,
-    hook: TcAttachType,
+    side: Side,
+    program: &Program,
 ) -> Result<()> {
+    let mut header = TcMessage::with_index(device.index.cast_signed()).header;
+    header.parent = parent(side);
     // Without a priority the kernel chooses one below the lowest there is (`tcf_auto_prio`).
-    let options = TcAttachOptions::Netlink(NlOptions::default());
-    let tried = |cause: &(dyn std::error::Error + 'static)| {
-        Error::from_cause("attach a TC filter", &device.name, cause)
-    };
-    let id = program
-        .attach_with_options(&device.name, hook, options)
-        .map_err(|cause| tried(&cause))?;
-    let link = program.take_link(id).map_err(|cause| tried(&cause))?;
-    // Dropping it would detach the filter, which is to outlive this process.
-    std::mem::forget(link);
+    header.info = u32::from(EVERY_PROTOCOL);
+    write(netlink, header, side, program, NLM_F_CREATE | NLM_F_EXCL)
+        .await
+        .map_err(|cause| Error::from_cause("attach a TC filter", &device.name, &cause))
+}
+
+/// Puts `next` in place of the program with this identifier on a hook, if it is there.
+pub(super) async fn replace(
+    netlink: &Netlink,
+    device: &Device,
+    side: Side,
+    program: u32,
+    next: &Program,
+) -> Result<()> {
+    for filter in own(netlink, device, side, program).await? {
+        write(netlink, filter.header, side, next, NLM_F_REPLACE)
+            .await
+            .map_err(|cause| Error::from_cause("replace a TC filter", &device.name, &cause))?;
+    }
     Ok(())
 }
 
@@ -63,33 +95,60 @@ pub(super) fn attach(
 pub(super) async fn detach(
     netlink: &Netlink,
     device: &Device,
-    hook: TcAttachType,
+    side: Side,
     program: u32,
 ) -> Result<()> {
-    for filter in own(netlink, device, hook, program).await? {
-        filter
-            .detach()
+    for filter in own(netlink, device, side, program).await? {
+        let mut message = TcMessage::default();
+        message.header = filter.header;
+        let message = RouteNetlinkMessage::DelTrafficFilter(message);
+        request(netlink, message, 0)
+            .await
             .map_err(|cause| Error::from_cause("detach a TC filter", &device.name, &cause))?;
     }
     Ok(())
 }
 
-/// Puts `next` in place of the program with this identifier on a hook, if it is there.
-pub(super) async fn replace(
+async fn write(
     netlink: &Netlink,
-    device: &Device,
-    hook: TcAttachType,
-    program: u32,
-    next: &mut SchedClassifier,
-) -> Result<()> {
-    for filter in own(netlink, device, hook, program).await? {
-        let replaced = next
-            .attach_to_link(filter)
-            .and_then(|id| next.take_link(id));
-        let link = replaced
-            .map_err(|cause| Error::from_cause("replace a TC filter", &device.name, &cause))?;
-        // As in `attach`.
-        std::mem::forget(link);
+    header: TcHeader,
+    side: Side,
+    program: &Program,
+    flags: u16,
+) -> Result<(), rtnetlink::Error> {
+    let options = [
+        TcFilterBpfOption::ProgFd(program.as_fd().as_raw_fd().cast_unsigned()),
+        TcFilterBpfOption::ProgName(Hook::Tc(side).programs().concat()),
+        TcFilterBpfOption::Flags(TcBpfFlags::DirectAction),
+    ];
+    let mut message = TcMessage::default();
+    message.header = header;
+    message.attributes = vec![
+        TcAttribute::Kind(TcFilterBpf::KIND.to_owned()),
+        TcAttribute::Options(options.map(TcOption::Bpf).to_vec()),
+    ];
+    request(
+        netlink,
+        RouteNetlinkMessage::NewTrafficFilter(message),
+        flags,
+    )
+    .await
+}
+
+async fn request(
+    netlink: &Netlink,
+    message: RouteNetlinkMessage,
+    flags: u16,
+) -> Result<(), rtnetlink::Error> {
+    let mut message = NetlinkMessage::from(message);
+    message.header.flags = NLM_F_REQUEST | NLM_F_ACK | flags;
+    let mut answers = netlink.handle().clone().request(message)?;
+    while let Some(answer) = answers.next().await {
+        if let NetlinkPayload::Error(error) = answer.payload
+            && error.code.is_some()
+        {
+            return Err(rtnetlink::Error::NetlinkError(error));
+        }
     }
     Ok(())
 }
@@ -98,34 +157,22 @@ pub(super) async fn replace(
 async fn own(
     netlink: &Netlink,
     device: &Device,
-    hook: TcAttachType,
+    side: Side,
     program: u32,
-) -> Result<Vec<SchedClassifierLink>> {
-    let mut own = Vec::new();
-    for filter in filters(netlink, device, hook).await? {
-        if runs(&filter, program) {
-            // The upper half is the priority, the lower the protocol.
-            let priority = (filter.header.info >> 16) as u16;
-            let TcHandle { major, minor } = filter.header.handle;
-            let handle = TcFilterHandle::new(major, minor);
-            let link = SchedClassifierLink::attached(&device.name, hook, priority, handle, None);
-            own.push(
-                link.map_err(|cause| Error::from_cause("find a TC filter", &device.name, &cause))?,
-            );
-        }
-    }
-    Ok(own)
+) -> Result<Vec<TcMessage>> {
+    let mut filters = filters(netlink, device, side).await?;
+    filters.retain(|filter| runs(filter, program));
+    Ok(filters)
 }
 
 /// Whether the program with this identifier is among the filters of a hook.
 pub(super) async fn has(
     netlink: &Netlink,
     device: &Device,
-    hook: TcAttachType,
+    side: Side,
     program: u32,
 ) -> Result<bool> {
-    let filters = filters(netlink, device, hook).await?;
-    Ok(filters.iter().any(|filter| runs(filter, program)))
+    Ok(!own(netlink, device, side, program).await?.is_empty())
 }
 
 fn runs(filter: &TcMessage, program: u32) -> bool {
@@ -136,10 +183,20 @@ fn runs(filter: &TcMessage, program: u32) -> bool {
     })
 }
 
+const fn parent(side: Side) -> TcHandle {
+    TcHandle {
+        major: HANDLE.major,
+        minor: match side {
+            Side::Ingress => TcHandle::MIN_INGRESS,
+            Side::Egress => TcHandle::MIN_EGRESS,
+        },
+    }
+}
+
 /// Removes the qdisc if it is empty.
 pub(super) async fn remove_if_empty(netlink: &Netlink, device: &Device) -> Result<()> {
-    for hook in [TcAttachType::Ingress, TcAttachType::Egress] {
-        if !filters(netlink, device, hook).await?.is_empty() {
+    for side in [Side::Ingress, Side::Egress] {
+        if !filters(netlink, device, side).await?.is_empty() {
             return Ok(());
         }
     }
@@ -166,14 +223,14 @@ async fn is_there(netlink: &Netlink, device: &Device) -> Result<bool> {
     Ok(false)
 }
 
-async fn filters(netlink: &Netlink, device: &Device, hook: TcAttachType) -> Result<Vec<TcMessage>> {
+async fn filters(netlink: &Netlink, device: &Device, side: Side) -> Result<Vec<TcMessage>> {
     if !is_there(netlink, device).await? {
         return Ok(Vec::new());
     }
     let mut handle = netlink.handle().traffic_filter(device.index.cast_signed());
-    let request = match hook {
-        TcAttachType::Egress => handle.get().egress(),
-        TcAttachType::Ingress | TcAttachType::Custom(_) => handle.get().ingress(),
+    let request = match side {
+        Side::Egress => handle.get().egress(),
+        Side::Ingress => handle.get().ingress(),
     };
     let mut answers = request.execute();
     let tried = |cause| Error::from_cause("read the TC filters", &device.name, &cause);

@@ -22,6 +22,7 @@ use nix::{
 use tokio::io::{Interest as Readiness, unix::AsyncFd};
 
 use super::{
+    Store,
     bpffs::Pins,
     lease::{Lease, Vacant},
     maps::{on_every_cpu, open, unreadable},
@@ -75,7 +76,12 @@ impl Events {
     ///
     /// # Errors
     /// Where nothing is loaded, or somebody else listens.
-    pub fn listen(pins: &Pins, interest: &Interest) -> Result<Self> {
+    pub fn listen(store: &Store, interest: &Interest) -> Result<Self> {
+        let Store::Pinned(pins) = store else {
+            let why = "an agent holds the state, and its events cannot be read from outside";
+            return Err(Error::new(LISTEN, "this network namespace", why)
+                .advise("give the agent a BPF file system to pin to, with --bpffs"));
+        };
         let seat = Seat::take(pins)?;
         let mut ring: RingBuf<MapData> = open(pins, map::EVENTS, Map::RingBuf)?;
         let mut meters = open(pins, map::METERS, Map::PerCpuHashMap)?;

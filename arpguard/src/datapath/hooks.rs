@@ -2,6 +2,55 @@
 
 use std::fmt;
 
+use arpguard_common::abi::program;
+use aya_obj::generated::bpf_attach_type;
+
+/// A hook of a device, as far as a link is kept for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Hook {
+    /// XDP, in the driver or behind it.
+    Xdp,
+    /// TC: TCX, or the clsact qdisc.
+    Tc(Side),
+}
+
+/// A direction of TC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Side {
+    Ingress,
+    Egress,
+}
+
+impl Hook {
+    pub(super) const ALL: [Self; 3] = [Self::Xdp, Self::Tc(Side::Ingress), Self::Tc(Side::Egress)];
+
+    /// Its name in pins and messages.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Xdp => "xdp",
+            Self::Tc(Side::Ingress) => "ingress",
+            Self::Tc(Side::Egress) => "egress",
+        }
+    }
+
+    /// The names of the programs that are for it, the best one first.
+    pub(super) const fn programs(self) -> &'static [&'static str] {
+        match self {
+            Self::Xdp => &[program::XDP_FRAGS, program::XDP],
+            Self::Tc(Side::Ingress) => &[program::TC_INGRESS],
+            Self::Tc(Side::Egress) => &[program::TC_EGRESS],
+        }
+    }
+
+    pub(super) const fn attach_type(self) -> bpf_attach_type {
+        match self {
+            Self::Xdp => bpf_attach_type::BPF_XDP,
+            Self::Tc(Side::Ingress) => bpf_attach_type::BPF_TCX_INGRESS,
+            Self::Tc(Side::Egress) => bpf_attach_type::BPF_TCX_EGRESS,
+        }
+    }
+}
+
 /// Which ingress hook is wanted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]

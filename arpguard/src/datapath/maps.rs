@@ -15,20 +15,18 @@ use aya::{Pod, util::nr_cpus};
 use ipnet::Ipv4Net;
 use nix::errno::Errno;
 
-use super::{
-    Place,
-    bpffs::{Pins, Unfinished},
-};
+use super::{Place, bpffs::Pins};
 use crate::error::{Error, Result, errno};
 
 /// User space's own notes on the devices, and on every device the build of the programs. The
 /// programs do not see them.
-const NOTES: &str = "NOTES";
+pub(super) const NOTES: &str = "NOTES";
 /// `BPF_F_NO_PREALLOC`
 pub(super) const NO_PREALLOC: u32 = 1;
 
 type Bytes = [u8; 8];
 type NoteBytes = [u8; 128];
+pub(super) type Notes = HashMap<MapData, u32, NoteBytes>;
 
 /// The maps of one network namespace.
 pub struct Maps {
@@ -39,7 +37,7 @@ pub struct Maps {
     devices: HashMap<MapData, u32, Bytes>,
     counters: PerCpuHashMap<MapData, u32, Counters>,
     meters: PerCpuHashMap<MapData, u32, Meters>,
-    notes: HashMap<MapData, u32, NoteBytes>,
+    notes: Notes,
 }
 
 /// What the programs are to know of a device.
@@ -84,30 +82,38 @@ impl Note {
     }
 }
 
-pub(super) fn create_notes(unfinished: &Unfinished, build: &str) -> Result<()> {
-    let create = || -> Result<(), Box<dyn std::error::Error + 'static>> {
-        let mut notes = HashMap::<MapData, u32, NoteBytes>::create(abi::MAX_DEVICES, NO_PREALLOC)?;
-        let build = Note {
-            text: build.to_owned(),
-            ..Note::default()
-        };
-        notes.insert(EVERY_DEVICE, build.to_bytes(), 0)?;
-        Ok(notes.pin(unfinished.map(NOTES))?)
+pub(super) fn create_notes(build: &str) -> Result<Notes> {
+    let note = Note {
+        text: build.to_owned(),
+        ..Note::default()
+    };
+    let create = || -> Result<_, Box<dyn std::error::Error + 'static>> {
+        let mut notes = Notes::create(abi::MAX_DEVICES, NO_PREALLOC)?;
+        notes.insert(EVERY_DEVICE, note.to_bytes(), 0)?;
+        Ok(notes)
     };
     create().map_err(|cause| Error::from_cause("create a map", NOTES, cause.as_ref()))
 }
 
 impl Maps {
+    /// Those that are pinned.
     pub(super) fn open(pins: &Pins) -> Result<Self> {
+        let notes = open(pins, NOTES, Map::HashMap)?;
+        Self::take(notes, |name, kind| open_any(pins, name, kind))
+    }
+
+    /// The notes, and those that `take` gives by name, of the kind that is wanted.
+    pub(super) fn take(notes: Notes, take: impl FnMut(&str, Kind) -> Result<Map>) -> Result<Self> {
+        let mut source = Source(take);
         Ok(Self {
-            shape: open(pins, map::SHAPE, Map::Array)?,
-            addresses: open(pins, map::ADDRESSES, Map::HashMap)?,
-            prefixes: open(pins, map::PREFIXES, Map::LpmTrie)?,
-            local: open(pins, map::LOCAL, Map::LpmTrie)?,
-            devices: open(pins, map::DEVICES, Map::HashMap)?,
-            counters: open(pins, map::COUNTERS, Map::PerCpuHashMap)?,
-            meters: open(pins, map::METERS, Map::PerCpuHashMap)?,
-            notes: open(pins, NOTES, Map::HashMap)?,
+            shape: source.typed(map::SHAPE, Map::Array)?,
+            addresses: source.typed(map::ADDRESSES, Map::HashMap)?,
+            prefixes: source.typed(map::PREFIXES, Map::LpmTrie)?,
+            local: source.typed(map::LOCAL, Map::LpmTrie)?,
+            devices: source.typed(map::DEVICES, Map::HashMap)?,
+            counters: source.typed(map::COUNTERS, Map::PerCpuHashMap)?,
+            meters: source.typed(map::METERS, Map::PerCpuHashMap)?,
+            notes,
         })
     }
 
@@ -348,13 +354,30 @@ pub(super) fn on_every_cpu<V: Pod>(
     Ok(map.insert(key, PerCpuValues::try_from(vec![row; cpus])?, 0)?)
 }
 
-pub(super) fn open<M>(pins: &Pins, name: &str, kind: fn(MapData) -> Map) -> Result<M>
+/// What a map is taken for.
+pub(super) type Kind = fn(MapData) -> Map;
+
+/// Where maps come from, by name.
+struct Source<F>(F);
+
+impl<F: FnMut(&str, Kind) -> Result<Map>> Source<F> {
+    fn typed<M: TryFrom<Map, Error = MapError>>(&mut self, name: &str, kind: Kind) -> Result<M> {
+        let map = (self.0)(name, kind)?;
+        M::try_from(map).map_err(|cause| Error::from_cause("open a map", name, &cause))
+    }
+}
+
+pub(super) fn open<M>(pins: &Pins, name: &str, kind: Kind) -> Result<M>
 where
     M: TryFrom<Map, Error = MapError>,
 {
+    Source(|name: &str, kind| open_any(pins, name, kind)).typed(name, kind)
+}
+
+fn open_any(pins: &Pins, name: &str, kind: Kind) -> Result<Map> {
     let path = pins.map(name);
     MapData::from_pin(&path)
-        .and_then(|data| M::try_from(kind(data)))
+        .map(kind)
         .map_err(|cause| Error::from_cause("open a pin", path.display(), &cause))
 }
 

@@ -1,19 +1,19 @@
 //! The eBPF object that the binary carries: loading it, and finding its programs again.
 
-use std::path::Path;
+use std::{os::fd::AsFd as _, path::Path};
 
 use arpguard_common::abi::{map, program};
 use aya::{
     Ebpf, EbpfLoader, include_bytes_aligned,
-    programs::{Program, ProgramError, SchedClassifier, TcAttachType, Xdp},
+    programs::{Program, ProgramError},
     util::KernelVersion,
 };
-use aya_obj::programs::XdpAttachType;
 use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
 
 use super::{
     bpffs::{Pins, Unfinished},
-    maps,
+    maps::{self, Maps},
+    program::Programs,
 };
 use crate::error::{Error, Result};
 
@@ -46,23 +46,40 @@ pub(super) fn load(pins: &Pins) -> Result<()> {
 }
 
 fn load_unfinished(pins: &Pins) -> Result<Unfinished> {
-    // Before Linux 5.11 the memory of maps counts against this limit. Elsewhere, or without the
-    // privilege, a failure means nothing yet.
-    let _ = setrlimit(Resource::RLIMIT_MEMLOCK, RLIM_INFINITY, RLIM_INFINITY);
+    raise_memory_limit();
     let mut object = parse(&mut EbpfLoader::new())?;
     let unfinished = pins.begin()?;
+    load_programs(&mut object)?;
     pin_programs(&mut object, &unfinished.programs())?;
     for name in MAPS {
-        let missing = || Error::new(LOAD, name, "the eBPF object has no such map");
         let path = unfinished.map(name);
         object
             .map(name)
-            .ok_or_else(missing)?
+            .ok_or_else(|| missing(name))?
             .pin(&path)
             .map_err(|cause| Error::from_cause("pin", path.display(), &cause))?;
     }
-    maps::create_notes(&unfinished, BUILD)?;
+    maps::create_notes(BUILD)?
+        .pin(unfinished.map(maps::NOTES))
+        .map_err(|cause| Error::from_cause("pin", maps::NOTES, &cause))?;
     Ok(unfinished)
+}
+
+/// Loads programs and maps that are gone with the process.
+pub(super) fn load_held() -> Result<(Maps, Programs)> {
+    raise_memory_limit();
+    let mut object = parse(&mut EbpfLoader::new())?;
+    load_programs(&mut object)?;
+    let programs = Programs::find(|name| {
+        let fd = object.program(name).and_then(|program| program.fd().ok());
+        fd.map(|fd| fd.as_fd().try_clone_to_owned())
+            .transpose()
+            .map_err(|cause| Error::from_cause(LOAD, name, &cause))
+    })?;
+    let maps = Maps::take(maps::create_notes(BUILD)?, |name, _| {
+        object.take_map(name).ok_or_else(|| missing(name))
+    })?;
+    Ok((maps, programs))
 }
 
 /// Loads this binary's programs over the maps that are there, and pins them to `directory`.
@@ -71,7 +88,15 @@ pub(super) fn load_over(pins: &Pins, directory: &Path) -> Result<()> {
     for name in MAPS {
         loader.map_pin_path(name, pins.map(name));
     }
-    pin_programs(&mut parse(&mut loader)?, directory)
+    let mut object = parse(&mut loader)?;
+    load_programs(&mut object)?;
+    pin_programs(&mut object, directory)
+}
+
+/// Before Linux 5.11 the memory of maps counts against this limit. Elsewhere, or without the
+/// privilege, a failure means nothing yet.
+fn raise_memory_limit() {
+    let _ = setrlimit(Resource::RLIMIT_MEMLOCK, RLIM_INFINITY, RLIM_INFINITY);
 }
 
 fn parse(loader: &mut EbpfLoader<'_>) -> Result<Ebpf> {
@@ -82,13 +107,13 @@ fn parse(loader: &mut EbpfLoader<'_>) -> Result<Ebpf> {
         .map_err(|cause| Error::from_cause(LOAD, "the eBPF object", &cause))
 }
 
-fn pin_programs(object: &mut Ebpf, directory: &Path) -> Result<()> {
+fn load_programs(object: &mut Ebpf) -> Result<()> {
     object
         .programs_mut()
-        .try_for_each(|(name, program)| load_program(&directory.join(name), name, program))
+        .try_for_each(|(name, program)| load_program(name, program))
 }
 
-fn load_program(path: &Path, name: &str, program: &mut Program) -> Result<()> {
+fn load_program(name: &str, program: &mut Program) -> Result<()> {
     let loaded = match program {
         Program::Xdp(program) => program.load(),
         Program::SchedClassifier(program) => program.load(),
@@ -101,22 +126,32 @@ fn load_program(path: &Path, name: &str, program: &mut Program) -> Result<()> {
         }
     };
     match loaded {
-        Ok(()) => {}
-        Err(_) if name == program::XDP_FRAGS && !has_multi_buffer_xdp() => return Ok(()),
+        Err(_) if name == program::XDP_FRAGS && !has_multi_buffer_xdp() => Ok(()),
         Err(ProgramError::LoadError {
             io_error,
             verifier_log,
-        }) => {
-            return Err(match complaint(&verifier_log.to_string()) {
-                Some(line) => Error::new(LOAD, name, format!("the verifier says: {line}")),
-                None => Error::from_cause(LOAD, name, &io_error),
-            });
-        }
-        Err(cause) => return Err(Error::from_cause(LOAD, name, &cause)),
+        }) => Err(match complaint(&verifier_log.to_string()) {
+            Some(line) => Error::new(LOAD, name, format!("the verifier says: {line}")),
+            None => Error::from_cause(LOAD, name, &io_error),
+        }),
+        loaded => loaded.map_err(|cause| Error::from_cause(LOAD, name, &cause)),
     }
-    program
-        .pin(path)
-        .map_err(|cause| Error::from_cause("pin", path.display(), &cause))
+}
+
+fn pin_programs(object: &mut Ebpf, directory: &Path) -> Result<()> {
+    for (name, program) in object.programs_mut() {
+        if program.fd().is_ok() {
+            let path = directory.join(name);
+            program
+                .pin(&path)
+                .map_err(|cause| Error::from_cause("pin", path.display(), &cause))?;
+        }
+    }
+    Ok(())
+}
+
+fn missing(map: &str) -> Error {
+    Error::new(LOAD, map, "the eBPF object has no such map")
 }
 
 /// What the verifier's log ends with, but for its statistics.
@@ -127,39 +162,4 @@ fn complaint(log: &str) -> Option<&str> {
 
 fn has_multi_buffer_xdp() -> bool {
     KernelVersion::current().is_ok_and(|current| current >= KernelVersion::new(5, 18, 0))
-}
-
-/// The pinned programs.
-pub(super) struct Programs {
-    pub(super) xdp: Xdp,
-    pub(super) tc_ingress: SchedClassifier,
-    pub(super) tc_egress: SchedClassifier,
-}
-
-impl Programs {
-    pub(super) fn open(directory: &Path) -> Result<Self> {
-        let xdp = |name| Xdp::from_pin(directory.join(name), XdpAttachType::Interface);
-        let tc = |name: &str| {
-            let path = directory.join(name);
-            SchedClassifier::from_pin(&path).map_err(|cause| unreadable(&path, &cause))
-        };
-        Ok(Self {
-            xdp: xdp(program::XDP_FRAGS)
-                .or_else(|_| xdp(program::XDP))
-                .map_err(|cause| unreadable(&directory.join(program::XDP), &cause))?,
-            tc_ingress: tc(program::TC_INGRESS)?,
-            tc_egress: tc(program::TC_EGRESS)?,
-        })
-    }
-
-    pub(super) const fn tc(&mut self, hook: TcAttachType) -> &mut SchedClassifier {
-        match hook {
-            TcAttachType::Egress => &mut self.tc_egress,
-            TcAttachType::Ingress | TcAttachType::Custom(_) => &mut self.tc_ingress,
-        }
-    }
-}
-
-fn unreadable(path: &Path, cause: &(dyn std::error::Error + 'static)) -> Error {
-    Error::from_cause("open a pin", path.display(), cause)
 }

@@ -4,7 +4,7 @@
 //! way. A process that dies leaves the pin, and the next writer puts everything back. What is
 //! written in which order, there and back, [`script()`] says.
 
-use std::{fs, io, net::Ipv4Addr, path::PathBuf};
+use std::{net::Ipv4Addr, path::PathBuf};
 
 use arpguard_common::{
     abi::{Key, Rule, Shape},
@@ -18,6 +18,7 @@ use super::{
     bpffs::Pins,
     maps::{Maps, NO_PREALLOC},
     script::{Write, script},
+    sys,
 };
 use crate::error::{Error, Result};
 
@@ -42,7 +43,7 @@ const SHAPE_KEY: EntryKey = [0xff; 12];
 /// Returns the change that undoes this one.
 pub(super) fn commit(
     maps: &mut Maps,
-    pins: &Pins,
+    pins: Option<&Pins>,
     changes: &[Change],
     step: &mut dyn FnMut(usize) -> Result<()>,
 ) -> Result<Vec<Change>> {
@@ -127,7 +128,14 @@ impl Journal {
             .map_err(|cause| Error::from_cause("write", "the journal", &cause))
     }
 
-    fn arm(self, pins: &Pins) -> Result<Armed> {
+    /// Pins it, where the rest is pinned. What one process holds dies with it, rules and all.
+    fn arm(self, pins: Option<&Pins>) -> Result<Armed> {
+        let Some(pins) = pins else {
+            return Ok(Armed {
+                journal: self.0,
+                path: None,
+            });
+        };
         let path = pins.journal();
         self.0
             .pin(&path)
@@ -137,10 +145,10 @@ impl Journal {
     }
 }
 
-/// A journal that is pinned.
+/// A journal by which a change can be undone.
 struct Armed {
     journal: HashMap<MapData, EntryKey, Entry>,
-    path: PathBuf,
+    path: Option<PathBuf>,
 }
 
 impl Armed {
@@ -152,18 +160,17 @@ impl Armed {
         let journal = MapData::from_pin(&path)
             .and_then(|data| HashMap::try_from(Map::HashMap(data)))
             .map_err(|cause| Error::from_cause("open a pin", path.display(), &cause))?;
-        Ok(Some(Self { journal, path }))
+        Ok(Some(Self {
+            journal,
+            path: Some(path),
+        }))
     }
 
     fn disarm(self) -> Result<()> {
-        match fs::remove_file(&self.path) {
-            Err(cause) if cause.kind() != io::ErrorKind::NotFound => Err(Error::from_cause(
-                "remove a pin",
-                self.path.display(),
-                &cause,
-            )),
-            _ => Ok(()),
-        }
+        let Some(path) = &self.path else {
+            return Ok(());
+        };
+        sys::unpin(path).map_err(|cause| Error::from_cause("remove a pin", path.display(), &cause))
     }
 
     /// There is room for what returns beside what goes: all of it was there together before the

@@ -9,7 +9,7 @@ use arpguard_common::{
 use serde::Serialize;
 
 use crate::{
-    datapath::{Attached, Datapath, Egress, Ingress, Totals},
+    datapath::{Attached, Datapath, Egress, Ingress, Keeper, Totals},
     error::Result,
     host::{Host, Netlink},
 };
@@ -17,8 +17,10 @@ use crate::{
 /// The state of a network namespace.
 #[derive(Debug, Serialize)]
 pub struct Status {
-    /// Where it is pinned; `None` where nothing is loaded.
+    /// Where it is pinned; `None` where it is not.
     pub pins: Option<PathBuf>,
+    /// The process that holds it, where nothing can be pinned. With neither, nothing is loaded.
+    pub held_by: Option<u32>,
     /// How many single addresses are hidden, counting each device that one is hidden on.
     pub addresses: u32,
     /// How many prefixes are hidden, likewise.
@@ -89,8 +91,14 @@ pub async fn read(datapath: Option<&Datapath>, host: &Host, netlink: &Netlink) -
         prefixes,
         prefixes_on_device,
     } = shape;
+    let (pins, held_by) = match datapath.map(Datapath::keeper) {
+        None => (None, None),
+        Some(Keeper::Pins(pins)) => (Some(pins), None),
+        Some(Keeper::Process(process)) => (None, Some(process)),
+    };
     Ok(Status {
-        pins: datapath.map(|datapath| datapath.pins.version()),
+        pins,
+        held_by,
         addresses: exact + exact_on_device,
         prefixes: prefixes + prefixes_on_device,
         devices,

@@ -37,15 +37,18 @@ pub(crate) fn rules(out: &mut dyn Write, rules: &[Rule]) -> io::Result<()> {
 }
 
 pub(crate) fn status(out: &mut dyn Write, status: &Status) -> io::Result<()> {
-    let Some(pins) = &status.pins else {
-        return writeln!(out, "arpguard is not loaded in this network namespace");
+    let kept = match (&status.pins, status.held_by) {
+        (None, None) => {
+            return writeln!(out, "arpguard is not loaded in this network namespace");
+        }
+        (Some(pins), _) => format!("pinned at {}", pins.display()),
+        (None, Some(process)) => format!("held by the agent, process {process}"),
     };
     writeln!(
         out,
-        "{} and {} hidden; pinned at {}\n",
+        "{} and {} hidden; {kept}\n",
         count(status.addresses, "address", "addresses"),
         count(status.prefixes, "prefix", "prefixes"),
-        pins.display()
     )?;
     let mut table = columns(&["DEVICE", "INGRESS", "EGRESS", "NOTE"]);
     for device in &status.devices {

@@ -1,0 +1,59 @@
+//! The links of the devices' hooks, by which the programs stay attached.
+
+use std::{collections::BTreeMap, os::fd::OwnedFd};
+
+use super::{Hook, bpffs::Pins, sys};
+use crate::error::{Error, Result};
+
+/// Where they are kept.
+pub(super) enum Links {
+    /// On bpffs: they outlive the process.
+    Pinned(Pins),
+    /// By this process.
+    Held(BTreeMap<(u32, Hook), OwnedFd>),
+}
+
+impl Links {
+    /// Keeps a link, in place of one whose device is gone, should there be one.
+    pub(super) fn keep(&mut self, device: u32, hook: Hook, link: OwnedFd) -> Result<()> {
+        self.take_off(device, hook)?;
+        match self {
+            Self::Pinned(pins) => {
+                let path = pins.link(device, hook);
+                sys::pin(&link, &path)
+                    .map_err(|cause| Error::from_cause("pin", path.display(), &cause))
+            }
+            Self::Held(links) => {
+                links.insert((device, hook), link);
+                Ok(())
+            }
+        }
+    }
+
+    /// The link of a hook, if there is one.
+    pub(super) fn find(&self, device: u32, hook: Hook) -> Result<Option<OwnedFd>> {
+        let found = match self {
+            Self::Pinned(pins) => sys::find(&pins.link(device, hook)),
+            Self::Held(links) => links
+                .get(&(device, hook))
+                .map(OwnedFd::try_clone)
+                .transpose(),
+        };
+        found.map_err(|cause| Error::from_cause("open the link of", hook.name(), &cause))
+    }
+
+    /// Takes a link off its device, and keeps it no longer; nothing where there is none.
+    pub(super) fn take_off(&mut self, device: u32, hook: Hook) -> Result<()> {
+        let Some(link) = self.find(device, hook)? else {
+            return Ok(());
+        };
+        let taken_off = sys::detach(&link).and_then(|()| match self {
+            Self::Pinned(pins) => sys::unpin(&pins.link(device, hook)),
+            Self::Held(links) => {
+                links.remove(&(device, hook));
+                Ok(())
+            }
+        });
+        taken_off.map_err(|cause| Error::from_cause("detach", hook.name(), &cause))
+    }
+}

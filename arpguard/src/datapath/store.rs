@@ -1,0 +1,59 @@
+//! Where the state in the kernel is kept while nobody works with it.
+
+use std::{path::PathBuf, process, sync::Arc};
+
+use tokio::sync::{Mutex, OwnedMutexGuard};
+
+use super::{Datapath, bpffs::Pins, links::Links};
+
+/// Where it is kept.
+#[derive(Clone)]
+pub enum Store {
+    /// On a BPF file system: it outlives every process.
+    Pinned(Pins),
+    /// By this process, and only as long as it runs.
+    Held(Held),
+}
+
+/// State that this process holds.
+#[derive(Clone, Default)]
+pub struct Held(Arc<Mutex<Option<Datapath>>>);
+
+/// Who keeps the state, to be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Keeper {
+    /// The pins in this directory.
+    Pins(PathBuf),
+    /// The process with this number.
+    Process(u32),
+}
+
+impl Store {
+    /// The pins; `None` where there are none.
+    pub fn pins(&self) -> Option<&Pins> {
+        match self {
+            Self::Pinned(pins) => Some(pins),
+            Self::Held(_) => None,
+        }
+    }
+}
+
+impl Held {
+    pub(super) fn of(datapath: Option<Datapath>) -> Self {
+        Self(Arc::new(Mutex::new(datapath)))
+    }
+
+    /// Waits until nobody else works with it.
+    pub(super) async fn borrow(&self) -> OwnedMutexGuard<Option<Datapath>> {
+        Arc::clone(&self.0).lock_owned().await
+    }
+}
+
+impl Keeper {
+    pub(super) fn of(links: &Links) -> Self {
+        match links {
+            Links::Pinned(pins) => Self::Pins(pins.version()),
+            Links::Held(_) => Self::Process(process::id()),
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! The bpf system call, as far as aya has no call for it, or one that wants a privilege which the
+//! kernel does not: attaching by descriptor, replacing, detaching at once, asking what is attached.
+//!
+//! The layouts are those of `union bpf_attr` in `include/uapi/linux/bpf.h`. What a command does not
+//! name is zero, so a shorter one is enough.
+
+use std::{
+    ffi::CString,
+    fs, io,
+    os::{
+        fd::{AsFd, AsRawFd as _, FromRawFd as _, OwnedFd, RawFd},
+        unix::ffi::OsStrExt as _,
+    },
+    path::Path,
+};
+
+use aya_obj::generated::{bpf_attach_type, bpf_cmd};
+use nix::errno::Errno;
+
+/// `BPF_OBJ_PIN`, `BPF_OBJ_GET`
+#[repr(C)]
+struct Object {
+    pathname: u64,
+    fd: u32,
+    flags: u32,
+}
+
+/// `BPF_LINK_CREATE`
+#[repr(C)]
+struct Create {
+    program: u32,
+    device: u32,
+    attach_type: u32,
+    flags: u32,
+}
+
+/// `BPF_LINK_UPDATE`
+#[repr(C)]
+struct Update {
+    link: u32,
+    program: u32,
+}
+
+/// `BPF_LINK_DETACH`
+#[repr(C)]
+struct Detach {
+    link: u32,
+}
+
+/// `BPF_PROG_QUERY`. The kernel writes to it, up to the last field.
+#[repr(C)]
+#[derive(Default)]
+struct Query {
+    device: u32,
+    attach_type: u32,
+    flags: u32,
+    attach_flags: u32,
+    programs: u64,
+    count: u32,
+    reserved: u32,
+    program_flags: u64,
+    links: u64,
+    link_flags: u64,
+    revision: u64,
+}
+
+/// `BPF_OBJ_GET_INFO_BY_FD`
+#[repr(C)]
+struct Info {
+    fd: u32,
+    length: u32,
+    info: u64,
+}
+
+/// The beginning of `struct bpf_prog_info`.
+#[repr(C)]
+#[derive(Default)]
+struct ProgramInfo {
+    kind: u32,
+    id: u32,
+}
+
+/// As many programs as a hook can have (`BPF_MPROG_MAX`).
+const MOST: usize = 64;
+
+/// Pins what a descriptor is of.
+pub(super) fn pin(object: &impl AsFd, path: &Path) -> io::Result<()> {
+    let path = CString::new(path.as_os_str().as_bytes())?;
+    let mut attributes = Object {
+        pathname: path.as_ptr() as u64,
+        fd: number(object),
+        flags: 0,
+    };
+    bpf(bpf_cmd::BPF_OBJ_PIN, &mut attributes)?;
+    Ok(())
+}
+
+/// Opens what is pinned.
+pub(super) fn open(path: &Path) -> io::Result<OwnedFd> {
+    let path = CString::new(path.as_os_str().as_bytes())?;
+    let mut attributes = Object {
+        pathname: path.as_ptr() as u64,
+        fd: 0,
+        flags: 0,
+    };
+    opened(bpf(bpf_cmd::BPF_OBJ_GET, &mut attributes)?)
+}
+
+/// Opens what is pinned, if it is.
+pub(super) fn find(path: &Path) -> io::Result<Option<OwnedFd>> {
+    match open(path) {
+        Ok(object) => Ok(Some(object)),
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(cause) => Err(cause),
+    }
+}
+
+/// Removes a pin, if it is there.
+pub(super) fn unpin(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(cause) if cause.kind() != io::ErrorKind::NotFound => Err(cause),
+        _ => Ok(()),
+    }
+}
+
+/// Attaches a program to a device. It is attached for as long as the link is open or pinned.
+pub(super) fn attach(
+    program: &impl AsFd,
+    device: u32,
+    attach_type: bpf_attach_type,
+    flags: u32,
+) -> io::Result<OwnedFd> {
+    let mut attributes = Create {
+        program: number(program),
+        device,
+        attach_type: attach_type as u32,
+        flags,
+    };
+    opened(bpf(bpf_cmd::BPF_LINK_CREATE, &mut attributes)?)
+}
+
+/// Puts a program in place of a link's, without a moment at which there is none.
+pub(super) fn replace(link: &impl AsFd, program: &impl AsFd) -> io::Result<()> {
+    let mut attributes = Update {
+        link: number(link),
+        program: number(program),
+    };
+    bpf(bpf_cmd::BPF_LINK_UPDATE, &mut attributes)?;
+    Ok(())
+}
+
+/// Takes a link off its device (Linux 5.9) before it returns. A link that is merely closed lives
+/// until the kernel has cleaned up, some time later, and its hook is taken until then.
+pub(super) fn detach(link: &impl AsFd) -> io::Result<()> {
+    let mut attributes = Detach { link: number(link) };
+    bpf(bpf_cmd::BPF_LINK_DETACH, &mut attributes)?;
+    Ok(())
+}
+
+/// The identifiers of the programs of a device's hook, in the order in which they run.
+pub(super) fn attached(device: u32, attach_type: bpf_attach_type) -> io::Result<Vec<u32>> {
+    let mut programs = vec![0_u32; MOST];
+    let mut attributes = Query {
+        device,
+        attach_type: attach_type as u32,
+        programs: programs.as_mut_ptr() as u64,
+        count: MOST as u32,
+        ..Query::default()
+    };
+    bpf(bpf_cmd::BPF_PROG_QUERY, &mut attributes)?;
+    programs.truncate(attributes.count as usize);
+    Ok(programs)
+}
+
+/// The identifier of a program.
+pub(super) fn identifier(program: &impl AsFd) -> io::Result<u32> {
+    let mut info = ProgramInfo::default();
+    let mut attributes = Info {
+        fd: number(program),
+        length: size_of::<ProgramInfo>() as u32,
+        info: (&raw mut info) as u64,
+    };
+    bpf(bpf_cmd::BPF_OBJ_GET_INFO_BY_FD, &mut attributes)?;
+    Ok(info.id)
+}
+
+fn number(object: &impl AsFd) -> u32 {
+    object.as_fd().as_raw_fd().cast_unsigned()
+}
+
+fn opened(fd: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: the kernel has just opened it for this process, and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+fn bpf<T>(command: bpf_cmd, attributes: &mut T) -> io::Result<RawFd> {
+    // SAFETY: the kernel reads and writes `attributes` for as long as it is told that they are, and
+    // takes the rest of bpf_attr to be zeros; what they point to outlives the call, and is as long
+    // as they say.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_bpf,
+            command as libc::c_long,
+            &raw mut *attributes,
+            size_of::<T>(),
+        )
+    };
+    Ok(Errno::result(result)? as RawFd)
+}
