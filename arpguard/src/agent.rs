@@ -7,7 +7,7 @@
 mod events;
 mod files;
 
-use std::path::PathBuf;
+use std::{future::pending, path::PathBuf};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
@@ -15,6 +15,7 @@ use tracing::{info, warn};
 use self::{events::Events, files::Files};
 use crate::{
     config::Config,
+    control::Server,
     datapath::Store,
     error::{Error, Result},
     host::Netlink,
@@ -26,6 +27,8 @@ use crate::{
 pub struct Agent {
     /// Where the state is kept.
     pub store: Store,
+    /// Where to listen for commands, if the agent holds the state.
+    pub socket: PathBuf,
     /// The files and directories with the policy.
     pub paths: Vec<PathBuf>,
     /// Policy that is given in place of files.
@@ -58,6 +61,23 @@ impl Agent {
     /// Where the first reading of the policy fails, or the kernel gives no events. What fails later
     /// is logged, and what was in force stays.
     pub async fn run(&self, netlink: &Netlink) -> Result<()> {
+        let server = match &self.store {
+            Store::Pinned(_) => None,
+            Store::Held(_) => Some(Server::bind(&self.socket).await?),
+        };
+        let serve = async {
+            match &server {
+                Some(server) => server.serve(netlink, &self.store).await,
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            ended = self.follow(netlink) => ended,
+            () = serve => Ok(()),
+        }
+    }
+
+    async fn follow(&self, netlink: &Netlink) -> Result<()> {
         let mut signals = Signals::watch()?;
         let mut events = Events::subscribe()?;
         let mut files = Files::watch(&self.paths)?;
@@ -104,11 +124,14 @@ impl Agent {
 
     async fn end(&self, netlink: &Netlink) -> Result<()> {
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
-        if !self.detach_on_exit {
-            info!("ending; what is in force stays");
-            return Ok(());
+        match &self.store {
+            Store::Pinned(_) if !self.detach_on_exit => {
+                info!("ending; what is in force stays");
+                return Ok(());
+            }
+            Store::Pinned(_) => info!("ending, and removing everything from the kernel"),
+            Store::Held(_) => info!("ending; what this agent holds goes with it"),
         }
-        info!("ending, and removing everything from the kernel");
         Session::begin_removal(&self.store, netlink)
             .await?
             .remove_all()

@@ -1,44 +1,79 @@
 //! The command line: each verb is a few lines over the library.
 
-mod apply;
 mod args;
-mod detach;
-mod flush;
 mod generate;
-mod hide;
 mod lines;
-mod list;
 mod monitor;
+mod policy;
 mod run;
-mod save;
-mod status;
-mod unhide;
 mod usage;
 
 use std::{
     io::{self, Write as _, stderr, stdout},
+    path::PathBuf,
     process::ExitCode,
 };
 
 use clap::Parser as _;
 
 pub use self::args::Arguments;
-use self::args::{Format, Verb};
+use self::args::Verb;
 use crate::{
-    datapath::{Pins, Store},
+    control,
+    datapath::Pins,
     error::{CAPABILITIES, Error, Result},
     host::{Netlink, netns},
     interrupt,
+    render::Format,
 };
 
 const FAILED: u8 = 1;
 const USAGE: u8 = 2;
 
 /// What a verb works with.
-pub(crate) struct Context {
+struct Context {
     netlink: Netlink,
-    store: Store,
+    /// The name of the network namespace.
+    identity: String,
+    bpffs: Option<PathBuf>,
+    socket: Option<PathBuf>,
     format: Format,
+}
+
+impl Context {
+    /// The pins.
+    ///
+    /// # Errors
+    /// Where the process lacks a privilege, or there is nowhere to pin to.
+    fn pins(&self) -> Result<Pins> {
+        check_privileges()?;
+        Pins::locate(self.bpffs.as_deref(), &self.identity)
+    }
+
+    /// The agent that holds the state, if one does.
+    ///
+    /// # Errors
+    /// Where it is out of reach.
+    async fn agent(&self) -> Result<Option<control::Agent>> {
+        // Whoever names a file system wants what is pinned there.
+        if self.bpffs.is_some() {
+            return Ok(None);
+        }
+        let found = control::find(&self.socket()).await;
+        if self.socket.is_none() && check_privileges().is_err() {
+            // That this user lacks privileges tells more than that the socket is root's.
+            return found.or(Ok(None));
+        }
+        found
+    }
+
+    /// The socket of the agent that may hold the state.
+    fn socket(&self) -> PathBuf {
+        match &self.socket {
+            Some(path) => path.clone(),
+            None => control::path(&self.identity),
+        }
+    }
 }
 
 /// Runs the command that the process was given.
@@ -65,7 +100,6 @@ fn run(arguments: Arguments) -> Result<()> {
         Verb::Man(what) => return generate::man(&what),
         verb => verb,
     };
-    check_privileges()?;
     if let Some(namespace) = &arguments.netns {
         netns::enter(namespace)?;
     }
@@ -80,23 +114,15 @@ fn run(arguments: Arguments) -> Result<()> {
     runtime.block_on(async {
         let context = Context {
             netlink: Netlink::connect()?,
-            store: Store::Pinned(Pins::locate(
-                arguments.bpffs.as_deref(),
-                &netns::identity()?,
-            )?),
+            identity: netns::identity()?,
+            bpffs: arguments.bpffs,
+            socket: arguments.socket,
             format: arguments.output,
         };
         match verb {
-            Verb::Hide(what) => hide::run(&context, what).await,
-            Verb::Unhide(what) => unhide::run(&context, what).await,
-            Verb::Apply(what) => apply::run(&context, what).await,
-            Verb::Save => save::run(&context).await,
+            Verb::Policy(what) => policy::run(&context, what).await,
             Verb::Run(what) => run::run(&context, what).await,
-            Verb::List => list::run(&context).await,
-            Verb::Status => status::run(&context).await,
             Verb::Monitor(what) => monitor::run(&context, what).await,
-            Verb::Flush => flush::run(&context).await,
-            Verb::Detach => detach::run(&context).await,
             Verb::Completions(_) | Verb::Man(_) => Ok(()),
         }
     })

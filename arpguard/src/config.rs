@@ -13,10 +13,10 @@ use std::path::PathBuf;
 use arpguard_common::verdict::Mode as Carry;
 
 pub(crate) use self::pattern::only;
+pub use self::source::Source;
 use self::{
     file::{File, List},
     pattern::Pattern,
-    source::Source,
 };
 use crate::{
     datapath::Mode,
@@ -63,9 +63,7 @@ impl Config {
     /// Where one cannot be read, is not TOML, has an unknown key or a value that makes no sense, or
     /// contradicts another.
     pub fn read(paths: &[PathBuf]) -> Result<Self> {
-        let sources = source::files(paths)?;
-        let sources = sources.iter().map(|path| Source::read(path));
-        Self::of(sources.collect::<Result<_>>()?)
+        Self::of(Source::read(paths)?)
     }
 
     /// A policy whose text is given, and no file.
@@ -76,7 +74,11 @@ impl Config {
         Self::of(vec![Source::new("what was given".into(), text.to_owned())])
     }
 
-    fn of(sources: Vec<Source>) -> Result<Self> {
+    /// The policy of files that have been read.
+    ///
+    /// # Errors
+    /// As [`Config::read`].
+    pub fn of(sources: Vec<Source>) -> Result<Self> {
         let mut config = Self {
             sources: Vec::new(),
             devices: None,

@@ -3,12 +3,13 @@
 use std::{error::Error as StdError, fmt, io};
 
 use nix::errno::Errno;
+use serde::{Deserialize, Serialize};
 
 /// What the functions of this crate return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// A failure, told in one line.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, Deserialize, Serialize)]
 pub struct Error {
     tried: String,
     subject: String,
@@ -81,6 +82,7 @@ impl Error {
 pub const CAPABILITIES: &str =
     "run it as root, or with CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON and CAP_SYS_ADMIN";
 
+/// With `#`, without what to do next.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
@@ -92,8 +94,8 @@ impl fmt::Display for Error {
         } = self;
         write!(f, "{tried}: {subject}: {why}")?;
         match advice {
-            Some(advice) => write!(f, "; {advice}"),
-            None => Ok(()),
+            Some(advice) if !f.alternate() => write!(f, "; {advice}"),
+            Some(_) | None => Ok(()),
         }
     }
 }

@@ -8,6 +8,7 @@ use std::net::Ipv4Addr;
 
 use arpguard_common::{abi::Rule, policy::EVERY_DEVICE, verdict::Mode};
 use ipnet::Ipv4Net;
+use serde::{Deserialize, Serialize};
 
 pub(crate) use self::check::{MEANT, NEEDED, longest_match, needed};
 pub use self::{
@@ -18,7 +19,7 @@ pub use self::{
 use crate::host::Device;
 
 /// The sender that takes a hidden address's place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub enum Rip {
     /// The primary address of the outgoing device, in the subnet of the target.
     Auto,

@@ -17,3 +17,4 @@ pub mod cluster;
 pub mod fixture;
 pub mod lab;
 pub mod pins;
+pub mod server;

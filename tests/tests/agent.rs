@@ -14,12 +14,10 @@ use arpguard_common::wire::Mac;
 use arpguard_tests::{
     arp::{self, Frame},
     lab::{Namespace, PATIENCE, Port, Wire, arpguard},
+    server::{pins, real_server},
 };
 
 use aya::maps::{HashMap, Map, MapData};
-
-mod server;
-use server::{pins, real_server};
 
 const CLIENT: Mac = Mac([2, 0, 0, 0, 0, 0x81]);
 const CLIENT_IP: Ipv4Addr = Ipv4Addr::new(192, 168, 18, 129);

@@ -18,10 +18,8 @@ use arpguard_common::wire::Mac;
 use arpguard_tests::{
     arp::{self, Frame},
     lab::{Namespace, Output, PATIENCE, Port, Wire},
+    server::{pins, real_server},
 };
-
-mod server;
-use server::real_server;
 
 const CLIENT: Ipv4Addr = Ipv4Addr::new(192, 168, 18, 129);
 const CLIENT_MAC: Mac = Mac([2, 0, 0, 0, 0, 0x81]);
@@ -374,7 +372,7 @@ fn pinned() -> Vec<PathBuf> {
 
 /// The identity of a namespace among the pins: that of a command which is made to load.
 fn pins_of(server: &Namespace) -> PathBuf {
-    let version = server::pins(server);
+    let version = pins(server);
     version.parent().unwrap().to_owned()
 }
 

@@ -10,10 +10,10 @@ use std::{
     time::Duration,
 };
 
-use arpguard_tests::lab::{Namespace, arpguard};
-
-mod server;
-use server::{pins, real_server};
+use arpguard_tests::{
+    lab::{Namespace, arpguard},
+    server::{pins, real_server},
+};
 
 fn hide(server: &Namespace, addresses: &str) -> Child {
     let mut child = server

@@ -5,10 +5,10 @@ use std::{
     process::{Command, Stdio},
 };
 
-use arpguard_tests::lab::{Output, arpguard};
-
-mod server;
-use server::{pins, real_server};
+use arpguard_tests::{
+    lab::{Output, arpguard},
+    server::{pins, real_server},
+};
 
 fn told(output: &Output) -> (Option<i32>, &str, &str) {
     (output.status.code(), &output.stdout, &output.stderr)
@@ -275,7 +275,7 @@ fn status_shows_devices_and_hooks() {
         status,
         r#"{
   "pins": null,
-  "held_by": null,
+  "held": false,
   "addresses": 0,
   "prefixes": 0,
   "devices": [

@@ -6,11 +6,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use arpguard_tests::lab::Namespace;
+use arpguard_tests::{
+    lab::Namespace,
+    server::{pins, real_server},
+};
 use aya::programs::{SchedClassifier, TcAttachType};
-
-mod server;
-use server::{pins, real_server};
 
 /// Programs that are somebody else's, to the arpguard in another namespace.
 fn somebody_else() -> (Namespace, Namespace, PathBuf) {

@@ -3,10 +3,10 @@
 
 use std::{io, os::unix::process::CommandExt as _, process::Command};
 
-use arpguard_tests::lab::{Output, arpguard};
-
-mod server;
-use server::{pins, real_server};
+use arpguard_tests::{
+    lab::{Output, arpguard},
+    server::{pins, real_server},
+};
 
 /// Makes `bpf(2)` in what `command` runs answer as a kernel without BPF.
 fn without_bpf(command: &mut Command) -> &mut Command {
@@ -75,7 +75,8 @@ fn where_no_bpffs_can_be_mounted_that_is_told() {
     assert_eq!(
         output.stderr,
         "arpguard: mount a BPF file system: /sys/fs/bpf: Operation not permitted; \
-         run it as root, or with CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON and CAP_SYS_ADMIN\n"
+         give the container the host's /sys/fs/bpf, or let the agent hold the programs: \
+         arpguard run --hide VIP\n"
     );
     assert_eq!(output.status.code(), Some(1));
 }

@@ -25,15 +25,13 @@ use arpguard_tests::{
     arp::{self, NOBODY},
     fixture::{AUDITED, Device, RIP, RealServer, VIP},
     lab::{self, Namespace, PATIENCE, Port, arpguard},
+    server::{pins, real_server},
 };
 use aya::maps::{Array, Map, MapData};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
-
-mod server;
-use server::{pins, real_server};
 
 const CLIENT: Mac = Device::Eth0.peer_mac();
 const SERVER: Mac = Device::Eth0.mac();

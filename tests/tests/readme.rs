@@ -5,10 +5,10 @@
 use std::process::Stdio;
 
 use arpguard_common::verdict::Reason;
-use arpguard_tests::lab::arpguard;
-
-mod server;
-use server::{pins, real_server};
+use arpguard_tests::{
+    lab::arpguard,
+    server::{pins, real_server},
+};
 
 const README: &str = include_str!("../../README.md");
 

@@ -8,14 +8,12 @@ use arpguard_common::wire::Mac;
 use arpguard_tests::{
     arp,
     lab::{Namespace, Port},
+    server::{pins, real_server},
 };
 use aya::{
     maps::{HashMap, Map, MapData},
     programs::{SchedClassifier, TcAttachType},
 };
-
-mod server;
-use server::{pins, real_server};
 
 const CLIENT: Mac = Mac([2, 0, 0, 0, 0, 0x81]);
 

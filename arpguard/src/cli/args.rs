@@ -14,9 +14,12 @@ use clap_complete::Shell;
 use ipnet::Ipv4Net;
 
 use crate::{
+    config::Source,
     datapath::Mode,
     error::{Error, Result},
     policy::{Rip, parse_prefix, parse_rip},
+    render::Format,
+    request::{self, Request},
 };
 
 /// Where help shows the options that all commands have.
@@ -44,6 +47,11 @@ pub struct Arguments {
     #[arg(long, global = true,
         help_heading = GLOBAL, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(super) bpffs: Option<PathBuf>,
+    /// Where the agent is asked that holds the state, since nothing can be pinned [default:
+    /// /run/arpguard/, by network namespace]
+    #[arg(long, global = true,
+        help_heading = GLOBAL, value_name = "PATH", value_hint = ValueHint::FilePath)]
+    pub(super) socket: Option<PathBuf>,
     /// How to print
     #[arg(
         short,
@@ -62,40 +70,38 @@ pub struct Arguments {
 /// What is done.
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
-    /// Hide addresses: the LAN never learns from this host that it has them
-    Hide(Hide),
-    /// Hide addresses no longer
-    Unhide(Unhide),
-    /// Make the policy what files say: nothing else is hidden, no other device guarded
-    Apply(Apply),
-    /// Print the policy as a file that `apply` reads
-    #[command(after_help = SAVE_EXAMPLES)]
-    Save,
+    #[command(flatten)]
+    Policy(Policy),
     /// Make the policy that files declare true, and keep it so while devices and addresses change
     Run(Run),
-    /// Show the addresses that are hidden
-    List,
-    /// Show the guarded devices, how they are guarded, and what was done to how many frames
-    Status,
     /// Show each frame that was dropped, rewritten or answered, as it happens
     Monitor(Monitor),
-    /// Remove all policies; the programs stay attached
-    Flush,
-    /// Remove everything from the kernel
-    Detach,
     /// Print the completions for a shell
     Completions(Completions),
     /// Print the man page, or write those of all commands to a directory
     Man(Man),
 }
 
-/// The format of output.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Format {
-    /// For people
-    Table,
-    /// For programs
-    Json,
+/// What is done with the policy.
+#[derive(Debug, Subcommand)]
+pub(super) enum Policy {
+    /// Hide addresses: the LAN never learns from this host that it has them
+    Hide(Hide),
+    /// Hide addresses no longer
+    Unhide(Unhide),
+    /// Show the addresses that are hidden
+    List,
+    /// Show the guarded devices, how they are guarded, and what was done to how many frames
+    Status,
+    /// Make the policy what files say: nothing else is hidden, no other device guarded
+    Apply(Apply),
+    /// Print the policy as a file that `apply` reads
+    #[command(after_help = SAVE_EXAMPLES)]
+    Save,
+    /// Remove all policies; the programs stay attached
+    Flush,
+    /// Remove everything from the kernel
+    Detach,
 }
 
 #[derive(Debug, Args)]
@@ -111,22 +117,22 @@ pub(super) struct Hide {
     /// The sender of this host's own requests in place of the VIP; auto: the outgoing device's
     /// primary address in the subnet of the target
     #[arg(long, value_name = "RIP|auto", default_value = "auto", value_parser = parse_rip)]
-    pub(super) rip: Rip,
+    rip: Rip,
     /// Only on this device; may be repeated [default: every device that speaks ARP]
     #[arg(long, value_name = "IF")]
-    pub(super) dev: Vec<String>,
+    dev: Vec<String>,
     /// Once they are hidden, add the VIPs to this device
     #[arg(long, value_name = "DEV")]
-    pub(super) add_to: Option<String>,
+    add_to: Option<String>,
     /// Keep other machines' claims of the VIPs from this host's address-conflict daemons
     #[arg(long)]
-    pub(super) shield: bool,
+    shield: bool,
     /// Count what would be done, and let the frames go
     #[arg(long)]
-    pub(super) audit: bool,
+    audit: bool,
     /// Hide even an address that the LAN knows this host by
     #[arg(long)]
-    pub(super) force: bool,
+    force: bool,
     /// Where received frames are judged [default: as it is, or the best that works]
     #[arg(
         long,
@@ -135,7 +141,7 @@ pub(super) struct Hide {
         default_value = "auto",
         hide_default_value = true
     )]
-    pub(super) attach: Attach,
+    attach: Attach,
 }
 
 #[derive(Debug, Args)]
@@ -145,10 +151,10 @@ pub(super) struct Unhide {
     vips: Vec<Targets>,
     /// Only on this device; may be repeated [default: wherever they are hidden]
     #[arg(long, value_name = "IF")]
-    pub(super) dev: Vec<String>,
+    dev: Vec<String>,
     /// Before they are seen, remove the VIPs from this device
     #[arg(long, value_name = "DEV")]
-    pub(super) del_from: Option<String>,
+    del_from: Option<String>,
 }
 
 const SAVE_EXAMPLES: &str = "\
@@ -180,10 +186,10 @@ A file:
 pub(super) struct Apply {
     /// Files, and directories whose *.toml are read in the order of their names
     #[arg(required = true, value_name = "PATH", value_hint = ValueHint::AnyPath)]
-    pub(super) paths: Vec<PathBuf>,
+    paths: Vec<PathBuf>,
     /// Print what would be done, and change nothing
     #[arg(long)]
-    pub(super) dry_run: bool,
+    dry_run: bool,
 }
 
 #[derive(Debug, Args)]
@@ -292,15 +298,35 @@ enum Targets {
     StandardInput,
 }
 
-impl Hide {
-    pub(super) fn prefixes(&self) -> Result<Vec<Ipv4Net>> {
-        read(&self.vips)
-    }
-}
-
-impl Unhide {
-    pub(super) fn prefixes(&self) -> Result<Vec<Ipv4Net>> {
-        read(&self.vips)
+impl Policy {
+    /// The request that it is, with all that there is to read.
+    pub(super) fn request(self) -> Result<Request> {
+        Ok(match self {
+            Self::Hide(hide) => Request::Hide(request::Hide {
+                prefixes: read(&hide.vips)?,
+                rip: hide.rip,
+                dev: hide.dev,
+                add_to: hide.add_to,
+                shield: hide.shield,
+                audit: hide.audit,
+                force: hide.force,
+                attach: hide.attach.into(),
+            }),
+            Self::Unhide(unhide) => Request::Unhide(request::Unhide {
+                prefixes: read(&unhide.vips)?,
+                dev: unhide.dev,
+                del_from: unhide.del_from,
+            }),
+            Self::List => Request::List,
+            Self::Status => Request::Status,
+            Self::Apply(apply) => Request::Apply(request::Apply {
+                sources: Source::read(&apply.paths)?,
+                dry_run: apply.dry_run,
+            }),
+            Self::Save => Request::Save,
+            Self::Flush => Request::Flush,
+            Self::Detach => Request::Detach,
+        })
     }
 }
 

@@ -8,28 +8,28 @@ use std::{
 use arpguard_common::abi::Event;
 
 use super::{
-    Context,
-    args::{self, Format},
+    Context, args,
     lines::{Lines, Written},
 };
 use crate::{
-    datapath::{Events, Interest, Left, Reader},
+    datapath::{Events, Interest, Left, Reader, Store},
     error::{Error, Result},
     host::{Host, Names},
     interrupt, policy,
-    render::events as render,
+    render::{Format, events as render},
 };
 
 /// How often a signal, a closed pipe or a detached namespace is looked for.
 const PAUSE: Duration = Duration::from_millis(100);
 
 pub(super) async fn run(context: &Context, arguments: args::Monitor) -> Result<()> {
+    let store = store(context).await?;
     let interest = Interest {
-        device: device(context, arguments.dev.as_deref()).await?,
+        device: device(context, &store, arguments.dev.as_deref()).await?,
         reasons: arguments.reason,
         rate: arguments.rate,
     };
-    let mut events = Events::listen(&context.store, &interest)?;
+    let mut events = Events::listen(&store, &interest)?;
     let mut shown = Shown {
         format: match arguments.json {
             true => Format::Json,
@@ -46,9 +46,19 @@ pub(super) async fn run(context: &Context, arguments: args::Monitor) -> Result<(
     ended
 }
 
+/// The state, as far as it is pinned.
+async fn store(context: &Context) -> Result<Store> {
+    if context.agent().await?.is_some() {
+        let why = "its agent holds the state, and nobody else can read its events";
+        return Err(Error::new("monitor", "this network namespace", why)
+            .advise("give the agent a BPF file system to pin to, with --bpffs"));
+    }
+    context.pins().map(Store::Pinned)
+}
+
 /// The interface index of the device that is meant, of those that are guarded.
-async fn device(context: &Context, name: Option<&str>) -> Result<Option<u32>> {
-    let reader = Reader::open(&context.store).await?;
+async fn device(context: &Context, store: &Store, name: Option<&str>) -> Result<Option<u32>> {
+    let reader = Reader::open(store).await?;
     let Some(datapath) = reader.datapath() else {
         let why = "arpguard is not loaded there, so nothing is judged";
         return Err(Error::new("monitor", "this network namespace", why)

@@ -2,11 +2,13 @@
 
 use std::{fmt::Write as _, io::stderr};
 
+use tracing::warn;
 use tracing_subscriber::fmt;
 
-use super::{Context, args};
+use super::{Context, args, check_privileges};
 use crate::{
     agent::Agent,
+    datapath::{Held, Store},
     error::Result,
     policy::{Rip, prefix_text},
 };
@@ -21,8 +23,21 @@ pub(super) async fn run(context: &Context, arguments: args::Run) -> Result<()> {
         log.with_ansi(std::io::IsTerminal::is_terminal(&stderr()))
             .init();
     }
+    check_privileges()?;
+    let store = match context.pins() {
+        Ok(pins) => Store::Pinned(pins),
+        // Whoever names a file system wants that one.
+        Err(error) if context.bpffs.is_some() => return Err(error),
+        Err(error) => {
+            warn!(
+                "{error:#}: nothing can be pinned, so this agent holds the programs: they go with it"
+            );
+            Store::Held(Held::default())
+        }
+    };
     let agent = Agent {
-        store: context.store.clone(),
+        store,
+        socket: context.socket(),
         given: given(&arguments),
         paths: arguments.config,
         detach_on_exit: arguments.detach_on_exit,

@@ -5,12 +5,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use serde::{Deserialize, Serialize};
+
 use super::READ;
 use crate::error::{Error, Result};
 
 /// A file's text.
-#[derive(Debug)]
-pub(super) struct Source {
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Source {
     path: PathBuf,
     pub(super) text: String,
 }
@@ -20,10 +22,16 @@ impl Source {
         Self { path, text }
     }
 
-    pub(super) fn read(path: &Path) -> Result<Self> {
-        let text = fs::read_to_string(path)
-            .map_err(|cause| Error::from_cause(READ, path.display(), &cause))?;
-        Ok(Self::new(path.to_owned(), text))
+    /// Reads files, and the `*.toml` of directories.
+    ///
+    /// # Errors
+    /// Where one cannot be read, or a directory has none.
+    pub fn read(paths: &[PathBuf]) -> Result<Vec<Self>> {
+        let read = |path: PathBuf| match fs::read_to_string(&path) {
+            Ok(text) => Ok(Self::new(path, text)),
+            Err(cause) => Err(Error::from_cause(READ, path.display(), &cause)),
+        };
+        files(paths)?.into_iter().map(read).collect()
     }
 
     /// `FILE:LINE:COLUMN` of the byte at `offset`.

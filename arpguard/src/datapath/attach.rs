@@ -255,7 +255,13 @@ impl Datapath {
                     ..note
                 };
                 self.maps.set_note(device.index, &note)?;
-                clsact::attach(netlink, device, side, self.programs.of(hook)).await
+                let program = self.programs.of(hook);
+                clsact::attach(netlink, device, side, program).await?;
+                if self.pins().is_none() {
+                    // A filter outlives the process that held its program, were it killed.
+                    clsact::detach_namesakes(netlink, device, side, program).await?;
+                }
+                Ok(())
             }
             Err(cause) => Err(Error::from_cause("attach by TCX", &device.name, &cause)),
         }

@@ -25,6 +25,9 @@ use crate::error::{Error, Result};
 const BPFFS: &str = "/sys/fs/bpf";
 const SELF: &str = "/proc/self";
 const OURS: &str = "arpguard";
+/// What to do where nothing can be pinned.
+const NOWHERE: &str = "give the container the host's /sys/fs/bpf, or let the agent hold the \
+                       programs: arpguard run --hide VIP";
 const FIND: &str = "find a BPF file system to pin to";
 
 /// The pins of one network namespace.
@@ -190,8 +193,9 @@ fn machines_own() -> Result<PathBuf> {
     let own = Path::new(BPFFS);
     let Some(origin) = origin() else {
         if !is_bpffs(own) {
-            mount_bpffs(own)
-                .map_err(|cause| Error::from_cause("mount a BPF file system", BPFFS, &cause))?;
+            mount_bpffs(own).map_err(|cause| {
+                Error::from_cause("mount a BPF file system", BPFFS, &cause).advise(NOWHERE)
+            })?;
         }
         return Ok(own.to_owned());
     };
@@ -212,7 +216,7 @@ fn machines_own() -> Result<PathBuf> {
         BPFFS,
         "this mount namespace has none, and that which it came from is out of reach",
     )
-    .advise("give the container the host's /sys/fs/bpf, or name a BPF file system with --bpffs"))
+    .advise(NOWHERE))
 }
 
 /// The process, as its directory in `/proc`, whose mount namespace ours came from; `None` where that

@@ -98,7 +98,24 @@ pub(super) async fn detach(
     side: Side,
     program: u32,
 ) -> Result<()> {
-    for filter in own(netlink, device, side, program).await? {
+    remove(netlink, device, own(netlink, device, side, program).await?).await
+}
+
+/// Detaches all other programs of the name that `program` has.
+pub(super) async fn detach_namesakes(
+    netlink: &Netlink,
+    device: &Device,
+    side: Side,
+    program: &Program,
+) -> Result<()> {
+    let name = TcFilterBpfOption::ProgName(name(side));
+    let mut filters = filters(netlink, device, side).await?;
+    filters.retain(|filter| has_option(filter, name.clone()) && !runs(filter, program.id));
+    remove(netlink, device, filters).await
+}
+
+async fn remove(netlink: &Netlink, device: &Device, filters: Vec<TcMessage>) -> Result<()> {
+    for filter in filters {
         let mut message = TcMessage::default();
         message.header = filter.header;
         let message = RouteNetlinkMessage::DelTrafficFilter(message);
@@ -118,7 +135,7 @@ async fn write(
 ) -> Result<(), rtnetlink::Error> {
     let options = [
         TcFilterBpfOption::ProgFd(program.as_fd().as_raw_fd().cast_unsigned()),
-        TcFilterBpfOption::ProgName(Hook::Tc(side).programs().concat()),
+        TcFilterBpfOption::ProgName(name(side)),
         TcFilterBpfOption::Flags(TcBpfFlags::DirectAction),
     ];
     let mut message = TcMessage::default();
@@ -176,11 +193,19 @@ pub(super) async fn has(
 }
 
 fn runs(filter: &TcMessage, program: u32) -> bool {
-    let ours = TcOption::Bpf(TcFilterBpfOption::ProgId(program));
+    has_option(filter, TcFilterBpfOption::ProgId(program))
+}
+
+fn has_option(filter: &TcMessage, option: TcFilterBpfOption) -> bool {
+    let option = TcOption::Bpf(option);
     filter.attributes.iter().any(|attribute| match attribute {
-        TcAttribute::Options(options) => options.contains(&ours),
+        TcAttribute::Options(options) => options.contains(&option),
         _ => false,
     })
+}
+
+fn name(side: Side) -> String {
+    Hook::Tc(side).programs().concat()
 }
 
 const fn parent(side: Side) -> TcHandle {

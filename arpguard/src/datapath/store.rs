@@ -1,6 +1,6 @@
 //! Where the state in the kernel is kept while nobody works with it.
 
-use std::{path::PathBuf, process, sync::Arc};
+use std::{path::PathBuf, sync::Arc};
 
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
@@ -24,8 +24,8 @@ pub struct Held(Arc<Mutex<Option<Datapath>>>);
 pub enum Keeper {
     /// The pins in this directory.
     Pins(PathBuf),
-    /// The process with this number.
-    Process(u32),
+    /// A process, for as long as it runs.
+    Process,
 }
 
 impl Store {
@@ -53,7 +53,7 @@ impl Keeper {
     pub(super) fn of(links: &Links) -> Self {
         match links {
             Links::Pinned(pins) => Self::Pins(pins.version()),
-            Links::Held(_) => Self::Process(process::id()),
+            Links::Held(_) => Self::Process,
         }
     }
 }

@@ -19,8 +19,8 @@ use crate::{
 pub struct Status {
     /// Where it is pinned; `None` where it is not.
     pub pins: Option<PathBuf>,
-    /// The process that holds it, where nothing can be pinned. With neither, nothing is loaded.
-    pub held_by: Option<u32>,
+    /// Whether the agent holds it, since nothing can be pinned. With neither, nothing is loaded.
+    pub held: bool,
     /// How many single addresses are hidden, counting each device that one is hidden on.
     pub addresses: u32,
     /// How many prefixes are hidden, likewise.
@@ -91,14 +91,14 @@ pub async fn read(datapath: Option<&Datapath>, host: &Host, netlink: &Netlink) -
         prefixes,
         prefixes_on_device,
     } = shape;
-    let (pins, held_by) = match datapath.map(Datapath::keeper) {
-        None => (None, None),
-        Some(Keeper::Pins(pins)) => (Some(pins), None),
-        Some(Keeper::Process(process)) => (None, Some(process)),
+    let (pins, held) = match datapath.map(Datapath::keeper) {
+        None => (None, false),
+        Some(Keeper::Pins(pins)) => (Some(pins), false),
+        Some(Keeper::Process) => (None, true),
     };
     Ok(Status {
         pins,
-        held_by,
+        held,
         addresses: exact + exact_on_device,
         prefixes: prefixes + prefixes_on_device,
         devices,

@@ -13,11 +13,11 @@ const NARROWEST: u16 = 40;
 /// Columns that a column of prose has at least.
 const SHORTEST: u16 = 16;
 
-pub(crate) fn rules(out: &mut dyn Write, rules: &[Rule]) -> io::Result<()> {
+pub(crate) fn rules(out: &mut dyn Write, rules: &[Rule], width: Option<u16>) -> io::Result<()> {
     if rules.is_empty() {
         return writeln!(out, "no address is hidden here");
     }
-    let mut table = columns(&["POLICY", "ADDRESS", "DEVICE", "SENDER", "OPTIONS"]);
+    let mut table = columns(&["POLICY", "ADDRESS", "DEVICE", "SENDER", "OPTIONS"], width);
     for rule in rules {
         let options = [("shield", rule.shield), ("audit", rule.audit)];
         let options: Vec<_> = options
@@ -36,13 +36,11 @@ pub(crate) fn rules(out: &mut dyn Write, rules: &[Rule]) -> io::Result<()> {
     write(out, &table)
 }
 
-pub(crate) fn status(out: &mut dyn Write, status: &Status) -> io::Result<()> {
-    let kept = match (&status.pins, status.held_by) {
-        (None, None) => {
-            return writeln!(out, "arpguard is not loaded in this network namespace");
-        }
-        (Some(pins), _) => format!("pinned at {}", pins.display()),
-        (None, Some(process)) => format!("held by the agent, process {process}"),
+pub(crate) fn status(out: &mut dyn Write, status: &Status, width: Option<u16>) -> io::Result<()> {
+    let kept = match &status.pins {
+        Some(pins) => format!("pinned at {}", pins.display()),
+        None if status.held => "held by the agent, and gone when it ends".to_owned(),
+        None => return writeln!(out, "arpguard is not loaded in this network namespace"),
     };
     writeln!(
         out,
@@ -50,7 +48,7 @@ pub(crate) fn status(out: &mut dyn Write, status: &Status) -> io::Result<()> {
         count(status.addresses, "address", "addresses"),
         count(status.prefixes, "prefix", "prefixes"),
     )?;
-    let mut table = columns(&["DEVICE", "INGRESS", "EGRESS", "NOTE"]);
+    let mut table = columns(&["DEVICE", "INGRESS", "EGRESS", "NOTE"], width);
     for device in &status.devices {
         let guarded = device.ingress.is_some() && device.egress.is_some();
         table.add_row([
@@ -65,7 +63,7 @@ pub(crate) fn status(out: &mut dyn Write, status: &Status) -> io::Result<()> {
         ]);
     }
     write(out, &table)?;
-    let mut table = columns(&["DEVICE", "POLICY", "REASON", "OUTCOME", "FRAMES"]);
+    let mut table = columns(&["DEVICE", "POLICY", "REASON", "OUTCOME", "FRAMES"], width);
     for device in &status.devices {
         for counter in &device.counters {
             let outcome = match counter.audit {
@@ -88,11 +86,17 @@ pub(crate) fn status(out: &mut dyn Write, status: &Status) -> io::Result<()> {
     write(out, &table)
 }
 
-fn columns(names: &[&str]) -> Table {
+/// How many columns the terminal has that standard output is.
+pub(super) fn terminal() -> Option<u16> {
+    Table::new().width()
+}
+
+fn columns(names: &[&str], width: Option<u16>) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(names);
     // A terminal that does not know its width says that it has none.
-    if table.width().is_some_and(|width| width >= NARROWEST) {
+    if let Some(width) = width.filter(|width| *width >= NARROWEST) {
+        table.set_width(width);
         table.set_content_arrangement(ContentArrangement::Dynamic);
     }
     let last = names.len() - 1;

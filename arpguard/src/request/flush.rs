@@ -3,8 +3,8 @@
 use super::Context;
 use crate::{datapath::Change, error::Result, session::Session};
 
-pub(super) async fn run(context: &Context) -> Result<()> {
-    let mut session = Session::begin(&context.store, &context.netlink).await?;
+pub(super) async fn perform(context: &mut Context<'_>) -> Result<()> {
+    let mut session = Session::begin(context.store, context.netlink).await?;
     let outcome = change(&mut session);
     session.end(outcome).await
 }

@@ -2,8 +2,9 @@
 
 use arpguard_common::policy::{EVERY_DEVICE, View};
 use ipnet::Ipv4Net;
+use serde::{Deserialize, Serialize};
 
-use super::{Context, args};
+use super::Context;
 use crate::{
     datapath::{Change, Datapath},
     error::{Error, Result},
@@ -12,20 +13,33 @@ use crate::{
     session::{Session, single},
 };
 
-pub(super) async fn run(context: &Context, arguments: args::Unhide) -> Result<()> {
-    let prefixes = arguments.prefixes()?;
-    let mut session = Session::begin(&context.store, &context.netlink).await?;
-    let outcome = change(&mut session, &prefixes, &arguments).await;
-    session.end(outcome).await
+/// What to hide no longer.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Unhide {
+    /// The addresses (of length 32) and prefixes, as they were hidden.
+    pub prefixes: Vec<Ipv4Net>,
+    /// The only devices to show them on; wherever they are hidden where there are none.
+    pub dev: Vec<String>,
+    /// The device to take the addresses from first.
+    pub del_from: Option<String>,
+}
+
+impl Unhide {
+    pub(super) async fn perform(self, context: &Context<'_>) -> Result<()> {
+        let mut session = Session::begin(context.store, context.netlink).await?;
+        let outcome = change(&mut session, &self).await;
+        session.end(outcome).await
+    }
 }
 
 /// The VIPs go first: when the rules do, there is nothing left to be seen.
-async fn change(
-    session: &mut Session,
-    prefixes: &[Ipv4Net],
-    arguments: &args::Unhide,
-) -> Result<()> {
-    let places = if arguments.dev.is_empty() {
+async fn change(session: &mut Session, request: &Unhide) -> Result<()> {
+    let Unhide {
+        prefixes,
+        dev,
+        del_from,
+    } = request;
+    let places = if dev.is_empty() {
         let mut places = vec![EVERY_DEVICE];
         if let Some(datapath) = session.datapath() {
             places.extend(datapath.devices_with_rules()?);
@@ -33,7 +47,7 @@ async fn change(
         places
     } else {
         let index = |name: &String| Ok(policy::existing(&session.host, name)?.index);
-        arguments.dev.iter().map(index).collect::<Result<_>>()?
+        dev.iter().map(index).collect::<Result<_>>()?
     };
     let mut changes = Vec::new();
     for prefix in prefixes {
@@ -43,7 +57,7 @@ async fn change(
         }
         changes.extend(removed);
     }
-    if let Some(name) = &arguments.del_from {
+    if let Some(name) = del_from {
         let device = policy::existing(&session.host, name)?.clone();
         let vips = prefixes
             .iter()

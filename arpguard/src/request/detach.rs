@@ -3,8 +3,8 @@
 use super::Context;
 use crate::{error::Result, session::Session};
 
-pub(super) async fn run(context: &Context) -> Result<()> {
-    Session::begin_removal(&context.store, &context.netlink)
+pub(super) async fn perform(context: &mut Context<'_>) -> Result<()> {
+    Session::begin_removal(context.store, context.netlink)
         .await?
         .remove_all()
         .await

@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 
-use arpguard_common::wire::Mac;
-use arpguard_tests::{
+use crate::{
     lab::{Namespace, Wire},
     pins::Pins,
 };
+use arpguard_common::wire::Mac;
 
 /// A namespace with 192.168.18.10 on `eth0`, and the one at the other end of the wire.
-pub(crate) fn real_server() -> (Namespace, Namespace) {
+pub fn real_server() -> (Namespace, Namespace) {
     let (server, peer) = (Namespace::new("server"), Namespace::new("peer"));
     Wire::between(
         (&server, "eth0", Mac([2, 0, 0, 0, 0, 0x10])),
@@ -20,6 +20,6 @@ pub(crate) fn real_server() -> (Namespace, Namespace) {
 }
 
 /// Where arpguard has pinned what it has for `server`.
-pub(crate) fn pins(server: &Namespace) -> PathBuf {
+pub fn pins(server: &Namespace) -> PathBuf {
     Pins::of(server).directory().to_owned()
 }

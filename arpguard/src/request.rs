@@ -1,0 +1,102 @@
+//! What is done with the policy, asked for on the command line or through an agent's socket.
+//!
+//! A request carries all that its command has read, so it means the same wherever it is performed.
+
+mod apply;
+mod detach;
+mod flush;
+mod hide;
+mod list;
+mod save;
+mod status;
+mod unhide;
+
+use std::io;
+
+use serde::{Deserialize, Serialize};
+
+pub use self::{apply::Apply, hide::Hide, unhide::Unhide};
+use crate::{
+    datapath::Store,
+    error::{Error, Result},
+    host::Netlink,
+    render::Page,
+};
+
+/// What is to be done.
+#[derive(Debug, Deserialize, Serialize)]
+pub enum Request {
+    /// Hide addresses.
+    Hide(Hide),
+    /// Hide them no longer.
+    Unhide(Unhide),
+    /// Make the policy what files say.
+    Apply(Apply),
+    /// Print the policy as such a file.
+    Save,
+    /// Show what is hidden.
+    List,
+    /// Show how devices are guarded.
+    Status,
+    /// Remove all policies.
+    Flush,
+    /// Remove everything from the kernel.
+    Detach,
+}
+
+/// What a request is performed with.
+pub struct Context<'a> {
+    /// The network namespace.
+    pub netlink: &'a Netlink,
+    /// Its state in the kernel.
+    pub store: &'a Store,
+    /// What the output is for.
+    pub page: Page,
+    /// Where it goes.
+    pub out: &'a mut dyn io::Write,
+}
+
+impl Request {
+    /// Its verb on the command line.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Hide(_) => "hide",
+            Self::Unhide(_) => "unhide",
+            Self::Apply(_) => "apply",
+            Self::Save => "save",
+            Self::List => "list",
+            Self::Status => "status",
+            Self::Flush => "flush",
+            Self::Detach => "detach",
+        }
+    }
+
+    /// Does it, all or nothing.
+    ///
+    /// # Errors
+    /// Where it makes no sense here, or the kernel refuses.
+    pub async fn perform(self, context: &mut Context<'_>) -> Result<()> {
+        match self {
+            Self::Hide(hide) => hide.perform(context).await,
+            Self::Unhide(unhide) => unhide.perform(context).await,
+            Self::Apply(apply) => apply.perform(context).await,
+            Self::Save => save::perform(context).await,
+            Self::List => list::perform(context).await,
+            Self::Status => status::perform(context).await,
+            Self::Flush => flush::perform(context).await,
+            Self::Detach => detach::perform(context).await,
+        }
+    }
+}
+
+impl Context<'_> {
+    /// Writes output. A reader that has gone away, as `head` does, is no error.
+    fn print(&mut self, write: impl FnOnce(&mut dyn io::Write) -> io::Result<()>) -> Result<()> {
+        match write(self.out).and_then(|()| self.out.flush()) {
+            Err(cause) if cause.kind() != io::ErrorKind::BrokenPipe => {
+                Err(Error::from_cause("write", "standard output", &cause))
+            }
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! `arpguard apply`
+
+use serde::{Deserialize, Serialize};
+
+use super::Context;
+use crate::{
+    config::{Config, Source},
+    datapath::Reader,
+    error::Result,
+    host::Host,
+    plan::{State, towards},
+    render::{
+        Format, Page, json,
+        plan::{Step, lines, steps},
+    },
+    session::{Session, state},
+};
+
+/// The policy to make true.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Apply {
+    /// The files that say it.
+    pub sources: Vec<Source>,
+    /// Whether only to show what would be done.
+    pub dry_run: bool,
+}
+
+impl Apply {
+    pub(super) async fn perform(self, context: &mut Context<'_>) -> Result<()> {
+        let config = Config::of(self.sources)?;
+        if self.dry_run {
+            let host = Host::observe(context.netlink).await?;
+            let reader = Reader::open(context.store).await?;
+            let now = state(reader.datapath(), &host, context.netlink).await?;
+            let plan = towards(&config.on(&host)?, &now);
+            return show(context, &steps(&plan, &now.rules, &host));
+        }
+        let mut session = Session::begin(context.store, context.netlink).await?;
+        let mut done = Vec::new();
+        let outcome = change(&mut session, &config, &mut done).await;
+        session.end(outcome).await?;
+        // On a terminal a change that went well is as silent as that of any other command.
+        if done.is_empty() || context.page.format == Format::Json {
+            show(context, &done)?;
+        }
+        Ok(())
+    }
+}
+
+async fn change(session: &mut Session, config: &Config, done: &mut Vec<Step>) -> Result<()> {
+    let wanted = config.on(&session.host)?;
+    let now: State = session.state().await?;
+    let plan = towards(&wanted, &now);
+    session.carry_out(&plan).await?;
+    *done = steps(&plan, &now.rules, &session.host);
+    Ok(())
+}
+
+fn show(context: &mut Context<'_>, steps: &[Step]) -> Result<()> {
+    let Page { format, width: _ } = context.page;
+    context.print(|out| match format {
+        Format::Table => lines(out, steps),
+        Format::Json => json::lines(out, steps),
+    })
+}

@@ -1,0 +1,22 @@
+//! `arpguard list`
+
+use super::Context;
+use crate::{
+    datapath::Reader,
+    error::Result,
+    host::Host,
+    render::{Format, Page, json, rules, table},
+};
+
+pub(super) async fn perform(context: &mut Context<'_>) -> Result<()> {
+    let host = Host::observe(context.netlink).await?;
+    let rules = match Reader::open(context.store).await?.datapath() {
+        Some(datapath) => rules::read(&datapath.maps, &host)?,
+        None => Vec::new(),
+    };
+    let Page { format, width } = context.page;
+    context.print(|out| match format {
+        Format::Table => table::rules(out, &rules, width),
+        Format::Json => json::lines(out, &rules),
+    })
+}

@@ -1,0 +1,20 @@
+//! `arpguard status`
+
+use super::Context;
+use crate::{
+    datapath::Reader,
+    error::Result,
+    host::Host,
+    render::{Format, Page, json, status, table},
+};
+
+pub(super) async fn perform(context: &mut Context<'_>) -> Result<()> {
+    let host = Host::observe(context.netlink).await?;
+    let reader = Reader::open(context.store).await?;
+    let status = status::read(reader.datapath(), &host, context.netlink).await?;
+    let Page { format, width } = context.page;
+    context.print(|out| match format {
+        Format::Table => table::status(out, &status, width),
+        Format::Json => json::document(out, &status),
+    })
+}
