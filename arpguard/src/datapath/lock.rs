@@ -5,14 +5,14 @@ use std::{
     fs::{self, File},
     os::unix::fs::MetadataExt as _,
     path::PathBuf,
-    thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use nix::{
     errno::Errno,
     fcntl::{Flock, FlockArg},
 };
+use tokio::time::{Instant, sleep};
 
 use super::bpffs::{Pins, make_directory};
 use crate::{
@@ -31,7 +31,8 @@ pub(super) struct Lock {
 }
 
 impl Lock {
-    pub(super) fn take(pins: &Pins) -> Result<Self> {
+    /// Waits for it, and lets others of this thread go on meanwhile. Who gives up waiting holds nothing.
+    pub(super) async fn take(pins: &Pins) -> Result<Self> {
         let home = pins.home();
         let tried = |cause: &(dyn std::error::Error + 'static)| {
             Error::from_cause("lock the state in the kernel", home.display(), cause)
@@ -55,7 +56,7 @@ impl Lock {
                     }
                 }
                 Err((_, Errno::EWOULDBLOCK)) if started.elapsed() < PATIENCE => {
-                    thread::sleep(PAUSE);
+                    sleep(PAUSE).await;
                 }
                 Err((_, Errno::EWOULDBLOCK)) => {
                     return Err(Error::new(

@@ -30,6 +30,17 @@ impl Reader {
     pub async fn open(store: &Store) -> Result<Self> {
         match store {
             Store::Pinned(pins) if pins.journal().exists() => Ok(Writer::lock(store).await?.reader),
+            Store::Pinned(_) | Store::Held(_) => Self::open_as_it_is(store).await,
+        }
+    }
+
+    /// As [`Self::open`], without waiting for other processes: in the middle of a change that is
+    /// under way, or whose process has died, there may be both old rules and new ones.
+    ///
+    /// # Errors
+    /// Where it is another version's, or cannot be read.
+    pub async fn open_as_it_is(store: &Store) -> Result<Self> {
+        match store {
             Store::Pinned(pins) => Ok(Self(Held::of(open_as_it_is(pins)?).borrow().await)),
             Store::Held(held) => Ok(Self(held.borrow().await)),
         }
@@ -58,7 +69,7 @@ impl Writer {
                 });
             }
         };
-        let lock = Lock::take(pins)?;
+        let lock = Lock::take(pins).await?;
         pins.remove_unfinished()?;
         let mut datapath = open_as_it_is(pins)?;
         if let Some(datapath) = &mut datapath {
