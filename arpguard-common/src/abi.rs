@@ -23,7 +23,7 @@ pub use self::{
 
 /// Changes whenever the layout of a map does: state in the kernel with another number is another
 /// version's.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// How many single addresses there is room for, on every device and on single ones together.
 pub const MAX_ADDRESSES: u32 = 1 << 20;
@@ -56,7 +56,8 @@ pub mod map {
     /// `RingBuf` of [`super::Event`]. The programs write it.
     pub const EVENTS: &str = "EVENTS";
     /// `PerCpuHashMap` from interface index to [`super::Meters`]. User space makes the rows when
-    /// it attaches a device and clears them when it begins to listen, the programs count in them.
+    /// it attaches a device and clears what is no total when it begins to listen, the programs count
+    /// in them.
     pub const METERS: &str = "METERS";
 }
 
@@ -210,10 +211,11 @@ pub const fn row(decided_by: Option<(Policy, Mode)>) -> usize {
 
 /// How many events of one device one CPU has written and left out, by [`row`]: those over the rate
 /// and those that found no room in the ring, since the last that was written; when the second began
-/// (monotonic nanoseconds), and how many were written in it.
+/// (monotonic nanoseconds), and how many were written in it; and how many were ever left out, over
+/// the rate and for want of room, which nobody clears.
 ///
 /// By CPU, since nothing is shared then. A NIC gives all ARP to one queue, for it hashes IP alone.
-pub type Meters = [[u64; 4]; ROWS];
+pub type Meters = [[u64; 6]; ROWS];
 
 const _: () = {
     assert!(size_of::<Key>() == 8);

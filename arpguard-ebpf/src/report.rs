@@ -87,7 +87,8 @@ fn write<F: Frame>(frame: &F, listener: &Listener, told: &Told) {
     let meters = unsafe { &mut *meters };
     // As in `count`: the check must stay for the verifier of Linux 5.10.
     let at = black_box(told.row);
-    let Some([suppressed, lost, began, written]) = meters.get_mut(at) else {
+    let Some([suppressed, lost, began, written, ever_suppressed, ever_lost]) = meters.get_mut(at)
+    else {
         return;
     };
     if now.wrapping_sub(*began) >= SECOND {
@@ -95,10 +96,12 @@ fn write<F: Frame>(frame: &F, listener: &Listener, told: &Told) {
     }
     if *written >= u64::from(listener.rate) {
         *suppressed = suppressed.wrapping_add(1);
+        *ever_suppressed = ever_suppressed.wrapping_add(1);
         return;
     }
     let Some(mut entry) = EVENTS.reserve::<Event>(0) else {
         *lost = lost.wrapping_add(1);
+        *ever_lost = ever_lost.wrapping_add(1);
         return;
     };
     let mac = |at| Mac(frame.read(at).unwrap_or_default());

@@ -11,10 +11,10 @@ use std::{
 };
 
 use arpguard_common::{
-    abi::{Event, Listener, Meters, ROWS, map},
+    abi::{Event, Listener, Meters, map},
     verdict::Reason,
 };
-use aya::maps::{Map, MapData, PerCpuHashMap, RingBuf};
+use aya::maps::{Map, MapData, MapError, PerCpuHashMap, PerCpuValues, RingBuf};
 use nix::{
     errno::Errno,
     fcntl::{Flock, FlockArg},
@@ -25,7 +25,7 @@ use super::{
     Store,
     bpffs::Pins,
     lease::{Lease, Vacant},
-    maps::{on_every_cpu, open, unreadable},
+    maps::{open, unreadable},
 };
 use crate::{
     clock,
@@ -192,11 +192,17 @@ impl Events {
     }
 }
 
+/// Clears what the last reader has left, but for the totals. Nobody listens, so no program counts.
 fn clear(meters: &mut PerCpuHashMap<MapData, u32, Meters>) -> Result<()> {
-    let devices: Result<Vec<u32>, _> = meters.keys().collect();
-    for device in devices.map_err(|cause| unreadable(map::METERS, &cause))? {
-        on_every_cpu(meters, device, [[0; 4]; ROWS])
-            .map_err(|cause| Error::from_cause("clear", map::METERS, cause.as_ref()))?;
+    let rows: Result<Vec<(u32, PerCpuValues<Meters>)>, _> = meters.iter().collect();
+    for (device, cpus) in rows.map_err(|cause| unreadable(map::METERS, &cause))? {
+        let cleared = cpus.iter().map(|rows| {
+            rows.map(|[.., ever_suppressed, ever_lost]| [0, 0, 0, 0, ever_suppressed, ever_lost])
+        });
+        PerCpuValues::try_from(cleared.collect::<Vec<_>>())
+            .map_err(MapError::from)
+            .and_then(|cleared| meters.insert(device, cleared, 0))
+            .map_err(|cause| Error::from_cause("clear", map::METERS, &cause))?;
     }
     Ok(())
 }

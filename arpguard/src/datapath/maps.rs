@@ -15,7 +15,7 @@ use aya::{Pod, util::nr_cpus};
 use ipnet::Ipv4Net;
 use nix::errno::Errno;
 
-use super::{Place, bpffs::Pins};
+use super::{Place, bpffs::Pins, events::Left};
 use crate::error::{Error, Result, errno};
 
 /// User space's own notes on the devices, and on every device the build of the programs. The
@@ -255,7 +255,7 @@ impl Maps {
             Error::from_cause("make counters", device, cause)
         };
         if self.meters.get(&device, 0).is_err() {
-            let zeros: Meters = [[0; 4]; ROWS];
+            let zeros: Meters = [[0; 6]; ROWS];
             on_every_cpu(&mut self.meters, device, zeros).map_err(|cause| tried(cause.as_ref()))?;
         }
         if self.counters.get(&device, 0).is_err() {
@@ -273,6 +273,20 @@ impl Maps {
             for row in rows.iter() {
                 for (total, count) in totals.iter_mut().zip(row) {
                     *total = total.wrapping_add(*count);
+                }
+            }
+        }
+        totals
+    }
+
+    /// How many of the device's events nobody was ever told, by [`abi::row`]; zeros where it has no
+    /// meters.
+    pub fn untold(&self, device: u32) -> [Left; ROWS] {
+        let mut totals = [Left::default(); ROWS];
+        if let Ok(cpus) = self.meters.get(&device, 0) {
+            for rows in cpus.iter() {
+                for (total, [.., suppressed, lost]) in totals.iter_mut().zip(*rows) {
+                    total.add(Left { suppressed, lost });
                 }
             }
         }
@@ -345,7 +359,7 @@ impl Tables for Maps {
 }
 
 /// Writes a row for every CPU.
-pub(super) fn on_every_cpu<V: Pod>(
+fn on_every_cpu<V: Pod>(
     map: &mut PerCpuHashMap<MapData, u32, V>,
     key: u32,
     row: V,
