@@ -25,6 +25,10 @@ pub use self::{
 /// version's.
 pub const VERSION: u32 = 2;
 
+/// Older versions in which rules, and user space's notes, are laid out as in this one: what they
+/// guard can be brought over.
+pub const FORMER: &[u32] = &[1];
+
 /// How many single addresses there is room for, on every device and on single ones together.
 pub const MAX_ADDRESSES: u32 = 1 << 20;
 /// How many prefixes there is room for.

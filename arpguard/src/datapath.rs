@@ -9,6 +9,7 @@ mod attach;
 mod bpffs;
 mod clsact;
 mod events;
+mod former;
 mod hooks;
 mod lease;
 mod links;

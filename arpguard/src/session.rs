@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use arpguard_common::policy::View;
 
 use crate::{
-    datapath::{Attached, Change, Datapath, Ingress, Known, Mode, Store, Writer},
+    datapath::{Attached, Change, Datapath, Ingress, Known, Mode, Reader, Store, Writer},
     error::{Error, Result},
     host::{Device, Host, Netlink},
     interrupt,
@@ -54,8 +54,13 @@ impl Session {
     /// # Errors
     /// Where the state cannot be locked or the host not be read.
     pub async fn begin_removal(store: &Store, netlink: &Netlink) -> Result<Self> {
-        let writer = Writer::lock(store).await?;
-        let host = Host::observe(netlink).await?;
+        let mut writer = Writer::lock(store).await?;
+        let mut host = Host::observe(netlink).await?;
+        if store.has_former() {
+            let known = |datapath: &Datapath, device: &Device| known(datapath, device, |_| false);
+            writer.bring_over(netlink, &host, known).await?;
+            host = Host::observe(netlink).await?;
+        }
         let was_loaded = writer.datapath().is_some();
         Ok(Self {
             host,
@@ -239,6 +244,18 @@ impl Session {
         datapath.guard(&self.netlink, &device, known, mode).await?;
         datapath.set_note_text(&device, &before.note)
     }
+}
+
+/// Opens what is loaded, to read it, after taking over what an older version has left. Who looks at
+/// the host, too, does so afterwards, since that attaches other programs.
+///
+/// # Errors
+/// Where it cannot be read, or the kernel refuses this version's programs.
+pub async fn open(store: &Store, netlink: &Netlink) -> Result<Reader> {
+    if store.has_former() {
+        Session::begin(store, netlink).await?.end(Ok(())).await?;
+    }
+    Reader::open(store).await
 }
 
 /// What is in force: the rules and devices of `datapath`, of which there is none where nothing is

@@ -2,7 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use arpguard_common::wire::Mac;
 use arpguard_tests::{
@@ -11,9 +15,10 @@ use arpguard_tests::{
     server::{pins, real_server},
 };
 use aya::{
-    maps::{HashMap, Map, MapData},
-    programs::{SchedClassifier, TcAttachType},
+    maps::{HashMap, Map, MapData, PerCpuHashMap},
+    programs::{SchedClassifier, TcAttachType, Xdp},
 };
+use aya_obj::programs::XdpAttachType;
 
 const CLIENT: Mac = Mac([2, 0, 0, 0, 0, 0x81]);
 
@@ -61,24 +66,82 @@ impl Drop for Ends<'_> {
     }
 }
 
-#[test]
-fn under_a_flood_of_requests_not_one_is_answered() {
+/// What an older version has left: version 1, whose meters were shorter.
+struct Former {
+    old: PathBuf,
+    new: PathBuf,
+}
+
+impl Former {
+    /// The state of this version, moved to where the older one had it.
+    fn of(server: &Namespace) -> Self {
+        let former = Self::beside(server);
+        fs::rename(&former.new, &former.old).unwrap();
+        fs::remove_file(former.old.join("maps/METERS")).unwrap();
+        let meters = PerCpuHashMap::<_, u32, [[u64; 4]; 3]>::create(16, 0).unwrap();
+        meters.pin(former.old.join("maps/METERS")).unwrap();
+        former
+    }
+
+    fn beside(server: &Namespace) -> Self {
+        let new = pins(server);
+        let old = new.with_file_name("v1");
+        Self { old, new }
+    }
+
+    /// As of a process that has died while it brought this over: everything is there twice, and one
+    /// link is still where it was.
+    fn half_taken(server: &Namespace) -> Self {
+        let former = Self::beside(server);
+        for directory in ["maps", "programs", "links", "monitor"] {
+            fs::create_dir_all(former.old.join(directory)).unwrap();
+        }
+        for map in ["ADDRESSES", "PREFIXES", "NOTES"] {
+            let pinned = MapData::from_pin(former.new.join("maps").join(map)).unwrap();
+            pinned.pin(former.old.join("maps").join(map)).unwrap();
+        }
+        for name in ["arpguard_in", "arpguard_out"] {
+            let path = |version: &Path| version.join("programs").join(name);
+            let mut program = SchedClassifier::from_pin(path(&former.new)).unwrap();
+            program.pin(path(&former.old)).unwrap();
+        }
+        let path = |version: &Path| version.join("programs/arpguard_xdp");
+        let mut program = Xdp::from_pin(path(&former.new), XdpAttachType::Interface).unwrap();
+        program.pin(path(&former.old)).unwrap();
+        let links = fs::read_dir(former.new.join("links")).unwrap();
+        // Before Linux 6.6 there may be none.
+        for link in links.take(1) {
+            let name = link.unwrap().file_name();
+            let path = |version: &Path| version.join("links").join(&name);
+            fs::rename(path(&former.new), path(&former.old)).unwrap();
+        }
+        former
+    }
+
+    /// A change was under way: the address has no rule yet, and shall have none.
+    fn in_the_middle_of_hiding(&self, address: [u8; 4]) {
+        let mut journal = HashMap::<_, [u8; 12], [u32; 4]>::create(2, 1).unwrap();
+        let [a, b, c, d] = address;
+        let key = [0, 0, 0, 0, a, b, c, d, 32, 0, 0, 0];
+        journal.insert(key, [0; 4], 0).unwrap();
+        journal.pin(self.old.join("journal")).unwrap();
+    }
+
+    fn is_gone(&self) -> bool {
+        !self.old.exists() && self.new.exists()
+    }
+}
+
+/// Asks for the VIP at full speed while `work` is done, in each mode, and fails if anybody answers.
+fn under_a_flood(work: impl Fn(&Namespace, &str)) {
     let (server, peer) = real_server();
     server.sh("ip addr add 192.168.18.101/32 dev lo");
+    let ask = |target: [u8; 4]| arp::request(CLIENT, [192, 168, 18, 129].into(), target.into());
+    let (vip, rip) = (ask([192, 168, 18, 101]), ask([192, 168, 18, 10]));
     for mode in ["native", "generic", "tc"] {
         server.guard(&format!(
             "hide 192.168.18.101 --rip 192.168.18.10 --attach {mode}"
         ));
-        let vip = arp::request(
-            CLIENT,
-            [192, 168, 18, 129].into(),
-            [192, 168, 18, 101].into(),
-        );
-        let rip = arp::request(
-            CLIENT,
-            [192, 168, 18, 129].into(),
-            [192, 168, 18, 10].into(),
-        );
         let (flood, listener) = (Port::open(&peer, "eth0"), Port::open(&peer, "eth0"));
         let over = AtomicBool::new(false);
         std::thread::scope(|scope| {
@@ -88,28 +151,74 @@ fn under_a_flood_of_requests_not_one_is_answered() {
                 }
             });
             let _ends = Ends(&over);
-            for _ in 0..10 {
-                let before = attached(&server);
-                assert_eq!(before.len(), 2, "{mode}: {before:?}");
-                pretend_another_build(&server);
-                server.guard("hide 192.168.18.102 --rip 192.168.18.10");
-                let after = attached(&server);
-                assert_eq!(after.len(), 2, "{mode}: {after:?}");
-                assert!(
-                    before.iter().all(|id| !after.contains(id)),
-                    "{mode}: {before:?} {after:?}"
-                );
-                // Nothing to do, nothing done.
-                server.guard("hide 192.168.18.102 --rip 192.168.18.10");
-                assert_eq!(attached(&server), after);
-            }
+            work(&server, mode);
         });
         // The server does answer: for its own address, and nothing else before that.
         flood.send(&rip.bytes());
         let reply = |frame: &[u8]| arp::Frame::read(frame).filter(|arp| arp.op == arp::REPLY);
-        let own = std::net::Ipv4Addr::new(192, 168, 18, 10);
-        let heard = listener.until(|frame| reply(frame).is_some_and(|arp| arp.spa == own));
+        let heard = listener.until(|frame| reply(frame).is_some_and(|arp| arp.spa == rip.tpa));
         let others: Vec<_> = heard.iter().filter_map(|frame| reply(frame)).collect();
         assert_eq!(others, [], "{mode}");
     }
+}
+
+#[test]
+fn another_build_s_programs_are_replaced() {
+    under_a_flood(|server, mode| {
+        for _ in 0..10 {
+            let before = attached(server);
+            assert_eq!(before.len(), 2, "{mode}: {before:?}");
+            pretend_another_build(server);
+            server.guard("hide 192.168.18.102 --rip 192.168.18.10");
+            let after = attached(server);
+            assert_eq!(after.len(), 2, "{mode}: {after:?}");
+            assert!(
+                before.iter().all(|id| !after.contains(id)),
+                "{mode}: {before:?} {after:?}"
+            );
+            // Nothing to do, nothing done.
+            server.guard("hide 192.168.18.102 --rip 192.168.18.10");
+            assert_eq!(attached(server), after);
+        }
+    });
+}
+
+#[test]
+fn an_older_version_s_state_is_brought_over() {
+    under_a_flood(|server, mode| {
+        server.guard("hide 192.168.18.102 10.1.0.0/16 --rip 192.168.18.10");
+        server.guard("hide 192.168.18.103 --dev eth0 --shield --audit");
+        for verb in ["list", "status", "hide 192.168.18.101 --rip 192.168.18.10"] {
+            let (list, before) = (server.guard("list"), attached(server));
+            server.guard("hide 192.168.18.104");
+            let former = Former::of(server);
+            former.in_the_middle_of_hiding([192, 168, 18, 104]);
+            let output = server.guard(verb);
+            assert!(!output.contains("not guarded"), "{mode}: {verb}: {output}");
+            assert!(former.is_gone(), "{mode}: {verb}");
+            let after = attached(server);
+            assert_eq!(after.len(), 2, "{mode}: {after:?}");
+            assert!(before.iter().all(|id| !after.contains(id)), "{mode}");
+            assert_eq!(server.guard("list"), list, "{mode}: {verb}");
+        }
+        let (list, before) = (server.guard("list"), attached(server));
+        let former = Former::half_taken(server);
+        assert_eq!(server.guard("list"), list, "{mode}");
+        assert!(former.is_gone(), "{mode}");
+        assert_eq!(attached(server), before, "{mode}");
+        // What was guarded can be left, too.
+        let former = Former::of(server);
+        server.guard("unhide 192.168.18.102 192.168.18.103 10.1.0.0/16");
+        assert!(former.is_gone());
+    });
+}
+
+#[test]
+fn an_older_version_s_state_can_be_detached() {
+    let (server, _peer) = real_server();
+    server.guard("hide 192.168.18.101");
+    let former = Former::of(&server);
+    server.guard("detach");
+    assert_eq!(attached(&server), [""; 0]);
+    assert!(!former.old.exists() && !former.new.exists());
 }

@@ -12,11 +12,12 @@ use super::{
     lines::{Lines, Written},
 };
 use crate::{
-    datapath::{Events, Interest, Left, Reader, Store},
+    datapath::{Events, Interest, Left, Store},
     error::{Error, Result},
     host::{Host, Names},
     interrupt, policy,
     render::{Format, events as render},
+    session,
 };
 
 /// How often a signal, a closed pipe or a detached namespace is looked for.
@@ -58,7 +59,7 @@ async fn store(context: &Context) -> Result<Store> {
 
 /// The interface index of the device that is meant, of those that are guarded.
 async fn device(context: &Context, store: &Store, name: Option<&str>) -> Result<Option<u32>> {
-    let reader = Reader::open(store).await?;
+    let reader = session::open(store, &context.netlink).await?;
     let Some(datapath) = reader.datapath() else {
         let why = "arpguard is not loaded there, so nothing is judged";
         return Err(Error::new("monitor", "this network namespace", why)

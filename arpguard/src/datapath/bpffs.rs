@@ -34,6 +34,7 @@ const FIND: &str = "find a BPF file system to pin to";
 #[derive(Clone, Debug)]
 pub struct Pins {
     home: PathBuf,
+    version: u32,
 }
 
 impl Pins {
@@ -55,6 +56,7 @@ impl Pins {
         };
         Ok(Self {
             home: root.join(OURS).join(identity),
+            version: abi::VERSION,
         })
     }
 
@@ -65,7 +67,20 @@ impl Pins {
 
     /// The directory of this version's pins.
     pub fn version(&self) -> PathBuf {
-        self.home.join(format!("v{}", abi::VERSION))
+        self.home.join(format!("v{}", self.version))
+    }
+
+    /// The pins of an older version, if there are any that can be brought over.
+    pub(super) fn former(&self) -> Option<Self> {
+        let mut former = abi::FORMER.iter().map(|version| Self {
+            version: *version,
+            ..self.clone()
+        });
+        former.find(Self::exists)
+    }
+
+    pub(super) fn has_links(&self) -> bool {
+        fs::read_dir(self.version().join("links")).is_ok_and(|mut links| links.next().is_some())
     }
 
     /// For messages.
@@ -135,9 +150,10 @@ impl Pins {
         let Ok(entries) = fs::read_dir(&self.home) else {
             return Ok(());
         };
-        let ours = self.version();
+        let known = [self.version(), self.unfinished()];
+        let former = self.former().map(|former| former.version());
         for entry in entries.flatten() {
-            if entry.path() != ours && entry.path() != self.unfinished() {
+            if !known.contains(&entry.path()) && Some(entry.path()) != former {
                 return Err(Error::new(
                     "open the state in the kernel",
                     entry.path().display(),
@@ -151,7 +167,7 @@ impl Pins {
 
     // bpffs reserves names with a dot.
     fn unfinished(&self) -> PathBuf {
-        self.home.join(format!("v{}-unfinished", abi::VERSION))
+        self.home.join(format!("v{}-unfinished", self.version))
     }
 }
 

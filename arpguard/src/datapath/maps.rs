@@ -73,7 +73,7 @@ impl Note {
         bytes
     }
 
-    fn from_bytes(bytes: &NoteBytes) -> Self {
+    pub(super) fn from_bytes(bytes: &NoteBytes) -> Self {
         let text = bytes.get(2..2 + usize::from(bytes[1])).unwrap_or_default();
         Self {
             own_clsact: bytes[0] != 0,
@@ -133,20 +133,7 @@ impl Maps {
 
     /// All rules, with the device (or every one) and the prefix that each is about.
     pub fn rules(&self) -> impl Iterator<Item = Result<(u32, Ipv4Net, Rule)>> + '_ {
-        let rule = |key: Bytes, bytes: Bytes| {
-            let (key, rule) = (Key::from_bytes(key), Rule::from_bytes(bytes)?);
-            let prefix = Ipv4Net::new(key.address.into(), rule.prefix_len()).ok()?;
-            Some((u32::from_be_bytes(key.device), prefix, rule))
-        };
-        let single = self.addresses.iter().filter_map(move |entry| match entry {
-            Ok((key, bytes)) => rule(key, bytes).map(Ok),
-            Err(cause) => Some(Err(unreadable(map::ADDRESSES, &cause))),
-        });
-        let prefixes = self.prefixes.iter().filter_map(move |entry| match entry {
-            Ok((key, bytes)) => rule(key.data(), bytes).map(Ok),
-            Err(cause) => Some(Err(unreadable(map::PREFIXES, &cause))),
-        });
-        single.chain(prefixes)
+        rules(&self.addresses, &self.prefixes)
     }
 
     pub(super) fn set_rule(&mut self, (device, prefix): Place, rule: Rule) -> Result<()> {
@@ -356,6 +343,27 @@ impl Tables for Maps {
             .ok()
             .map(|bytes| abi::Device::from_bytes(bytes).mac)
     }
+}
+
+/// All rules of two tables.
+pub(super) fn rules<'a>(
+    addresses: &'a HashMap<MapData, Bytes, Bytes>,
+    prefixes: &'a LpmTrie<MapData, Bytes, Bytes>,
+) -> impl Iterator<Item = Result<(u32, Ipv4Net, Rule)>> + 'a {
+    let rule = |key: Bytes, bytes: Bytes| {
+        let (key, rule) = (Key::from_bytes(key), Rule::from_bytes(bytes)?);
+        let prefix = Ipv4Net::new(key.address.into(), rule.prefix_len()).ok()?;
+        Some((u32::from_be_bytes(key.device), prefix, rule))
+    };
+    let single = addresses.iter().filter_map(move |entry| match entry {
+        Ok((key, bytes)) => rule(key, bytes).map(Ok),
+        Err(cause) => Some(Err(unreadable(map::ADDRESSES, &cause))),
+    });
+    let prefixes = prefixes.iter().filter_map(move |entry| match entry {
+        Ok((key, bytes)) => rule(key.data(), bytes).map(Ok),
+        Err(cause) => Some(Err(unreadable(map::PREFIXES, &cause))),
+    });
+    single.chain(prefixes)
 }
 
 /// Writes a row for every CPU.

@@ -29,11 +29,11 @@ pub enum Keeper {
 }
 
 impl Store {
-    /// The pins; `None` where there are none.
-    pub fn pins(&self) -> Option<&Pins> {
+    /// Whether an older version has left state that this one can take over.
+    pub fn has_former(&self) -> bool {
         match self {
-            Self::Pinned(pins) => Some(pins),
-            Self::Held(_) => None,
+            Self::Pinned(pins) => pins.former().is_some(),
+            Self::Held(_) => false,
         }
     }
 }

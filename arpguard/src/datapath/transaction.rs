@@ -99,6 +99,15 @@ pub(super) fn recover(maps: &mut Maps, pins: &Pins) -> Result<()> {
     }
 }
 
+/// What puts everything back where a process has died in the middle of a change; nothing where none
+/// has.
+pub(super) fn undone(pins: &Pins) -> Result<Vec<Change>> {
+    match Armed::find(pins)? {
+        Some(armed) => armed.read().map(|(_, changes)| changes),
+        None => Ok(Vec::new()),
+    }
+}
+
 struct Journal(HashMap<MapData, EntryKey, Entry>);
 
 impl Journal {
@@ -173,9 +182,8 @@ impl Armed {
         sys::unpin(path).map_err(|cause| Error::from_cause("remove a pin", path.display(), &cause))
     }
 
-    /// There is room for what returns beside what goes: all of it was there together before the
-    /// first removal.
-    fn roll_back(self, maps: &mut Maps) -> Result<()> {
+    /// The shape of before, and the changes that put everything back.
+    fn read(&self) -> Result<(Option<Shape>, Vec<Change>)> {
         let mut before = None;
         let mut changes = Vec::new();
         for entry in self.journal.iter() {
@@ -196,6 +204,13 @@ impl Armed {
                 rule: Rule::from_bytes(word.to_ne_bytes()),
             });
         }
+        Ok((before, changes))
+    }
+
+    /// There is room for what returns beside what goes: all of it was there together before the
+    /// first removal.
+    fn roll_back(self, maps: &mut Maps) -> Result<()> {
+        let (before, changes) = self.read()?;
         // A process may have died at any write, so the tables hold at most what they held before,
         // and what the shape tells now.
         let most = sum(before.unwrap_or_default(), maps.shape());

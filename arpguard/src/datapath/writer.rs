@@ -16,7 +16,7 @@ pub struct Reader(OwnedMutexGuard<Option<Datapath>>);
 /// What is loaded, while nobody else may write it.
 pub struct Writer {
     reader: Reader,
-    pins: Option<Pins>,
+    pub(super) pins: Option<Pins>,
     /// Released last.
     _lock: Option<Lock>,
 }
@@ -118,6 +118,11 @@ impl Writer {
             }
         };
         Ok(place.insert(datapath))
+    }
+
+    /// Closes what is loaded.
+    pub(super) fn close(&mut self) {
+        *self.reader.0 = None;
     }
 
     /// Removes everything from the kernel: links, programs, maps, pins.

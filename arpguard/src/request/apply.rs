@@ -5,7 +5,6 @@ use serde::{Deserialize, Serialize};
 use super::Context;
 use crate::{
     config::{Config, Source},
-    datapath::Reader,
     error::Result,
     host::Host,
     plan::{State, towards},
@@ -13,7 +12,7 @@ use crate::{
         Format, Page, json,
         plan::{Step, lines, steps},
     },
-    session::{Session, state},
+    session::{self, Session, state},
 };
 
 /// The policy to make true.
@@ -29,8 +28,8 @@ impl Apply {
     pub(super) async fn perform(self, context: &mut Context<'_>) -> Result<()> {
         let config = Config::of(self.sources)?;
         if self.dry_run {
+            let reader = session::open(context.store, context.netlink).await?;
             let host = Host::observe(context.netlink).await?;
-            let reader = Reader::open(context.store).await?;
             let now = state(reader.datapath(), &host, context.netlink).await?;
             let plan = towards(&config.on(&host)?, &now);
             return show(context, &steps(&plan, &now.rules, &host));

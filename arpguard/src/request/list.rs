@@ -2,15 +2,16 @@
 
 use super::Context;
 use crate::{
-    datapath::Reader,
     error::Result,
     host::Host,
     render::{Format, Page, json, rules, table},
+    session,
 };
 
 pub(super) async fn perform(context: &mut Context<'_>) -> Result<()> {
+    let reader = session::open(context.store, context.netlink).await?;
     let host = Host::observe(context.netlink).await?;
-    let rules = match Reader::open(context.store).await?.datapath() {
+    let rules = match reader.datapath() {
         Some(datapath) => rules::read(&datapath.maps, &host)?,
         None => Vec::new(),
     };

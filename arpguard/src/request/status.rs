@@ -2,15 +2,15 @@
 
 use super::Context;
 use crate::{
-    datapath::Reader,
     error::Result,
     host::Host,
     render::{Format, Page, json, status, table},
+    session,
 };
 
 pub(super) async fn perform(context: &mut Context<'_>) -> Result<()> {
+    let reader = session::open(context.store, context.netlink).await?;
     let host = Host::observe(context.netlink).await?;
-    let reader = Reader::open(context.store).await?;
     let status = status::read(reader.datapath(), &host, context.netlink).await?;
     let Page { format, width } = context.page;
     context.print(|out| match format {

@@ -1,0 +1,161 @@
+//! Bringing over what an older version has left in the kernel, while it guards.
+//!
+//! The policy is written into maps of this version's layout first; then each link or filter gets its
+//! new program in place, so no frame goes unjudged. A process that dies on the way leaves the older
+//! version's pins, and the next writer does it all again. Counters begin anew.
+
+use std::{collections::BTreeMap, fs};
+
+use arpguard_common::abi::{Rule, map};
+use aya::maps::{HashMap, LpmTrie, Map};
+
+use super::{
+    Change, Datapath, Hook, Place, Writer,
+    bpffs::Pins,
+    clsact,
+    hooks::Side,
+    maps::{self, NOTES, Note, Notes, open, unreadable},
+    program::Programs,
+    sys, transaction,
+};
+use crate::{
+    datapath::Known,
+    error::{Error, Result},
+    host::{Device, Host, Netlink},
+};
+
+const BRING_OVER: &str = "bring over what an older version of arpguard guards";
+
+/// The state of an older version.
+struct Former {
+    pins: Pins,
+    programs: Programs,
+    rules: BTreeMap<Place, Rule>,
+    notes: BTreeMap<u32, Note>,
+}
+
+impl Writer {
+    /// Takes what an older version has left. `known` says what the programs are to know of a device.
+    ///
+    /// # Errors
+    /// Where the kernel refuses. What was guarded still is, by the one version or the other.
+    pub async fn bring_over(
+        &mut self,
+        netlink: &Netlink,
+        host: &Host,
+        known: impl Fn(&Datapath, &Device) -> Result<Known>,
+    ) -> Result<()> {
+        let Some((pins, former)) = self
+            .pins
+            .clone()
+            .and_then(|pins| pins.former().map(|former| (pins, former)))
+        else {
+            return Ok(());
+        };
+        let former = Former::read(former)?;
+        let prepared = self
+            .loaded()
+            .and_then(|datapath| former.prepare(datapath, host, known));
+        if let Err(error) = prepared {
+            // Nothing is attached to it yet, unless somebody has died on the way.
+            if !pins.has_links() {
+                self.close();
+                pins.remove()?;
+            }
+            return Err(error.within(BRING_OVER, former.pins.display()));
+        }
+        let datapath = self.loaded()?;
+        for device in &host.devices {
+            former.hand_over(netlink, device, datapath, &pins).await?;
+        }
+        former.pins.remove()
+    }
+}
+
+impl Former {
+    fn read(pins: Pins) -> Result<Self> {
+        let addresses: HashMap<_, _, _> = open(&pins, map::ADDRESSES, Map::HashMap)?;
+        let prefixes: LpmTrie<_, _, _> = open(&pins, map::PREFIXES, Map::LpmTrie)?;
+        let mut rules = BTreeMap::new();
+        for rule in maps::rules(&addresses, &prefixes) {
+            let (device, prefix, rule) = rule?;
+            rules.insert((device, prefix), rule);
+        }
+        // Its last change may never have come to its end.
+        for Change {
+            device,
+            prefix,
+            rule,
+        } in transaction::undone(&pins)?
+        {
+            match rule {
+                Some(rule) => rules.insert((device, prefix), rule),
+                None => rules.remove(&(device, prefix)),
+            };
+        }
+        let kept: Notes = open(&pins, NOTES, Map::HashMap)?;
+        let mut notes = BTreeMap::new();
+        for entry in kept.iter() {
+            let (device, note) = entry.map_err(|cause| unreadable(NOTES, &cause))?;
+            notes.insert(device, Note::from_bytes(&note));
+        }
+        let programs = Programs::pinned(&pins.programs())?;
+        Ok(Self {
+            pins,
+            programs,
+            rules,
+            notes,
+        })
+    }
+
+    /// Writes the policy and what is known of the devices, before anything is judged by it.
+    fn prepare(
+        &self,
+        datapath: &mut Datapath,
+        host: &Host,
+        known: impl Fn(&Datapath, &Device) -> Result<Known>,
+    ) -> Result<()> {
+        let changes: Vec<_> = self
+            .rules
+            .iter()
+            .map(|((device, prefix), rule)| Change {
+                device: *device,
+                prefix: *prefix,
+                rule: Some(*rule),
+            })
+            .collect();
+        datapath.commit(&changes, &mut |_| Ok(()))?;
+        for (device, note) in &self.notes {
+            if let Some(device) = host.by_index(*device) {
+                let known = known(datapath, device)?;
+                datapath.know(&[known])?;
+                datapath.maps.start_counting(device.index)?;
+                datapath.maps.set_note(device.index, note)?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn hand_over(
+        &self,
+        netlink: &Netlink,
+        device: &Device,
+        datapath: &Datapath,
+        pins: &Pins,
+    ) -> Result<()> {
+        let tried = |cause| Error::from_cause(BRING_OVER, &device.name, &cause);
+        for hook in Hook::ALL {
+            let from = self.pins.link(device.index, hook);
+            if let Some(link) = sys::find(&from).map_err(tried)? {
+                sys::replace(&link, datapath.programs.of(hook)).map_err(tried)?;
+                fs::rename(&from, pins.link(device.index, hook)).map_err(tried)?;
+            }
+        }
+        for side in [Side::Ingress, Side::Egress] {
+            let hook = Hook::Tc(side);
+            let (old, new) = (self.programs.of(hook).id, datapath.programs.of(hook));
+            clsact::replace(netlink, device, side, old, new).await?;
+        }
+        Ok(())
+    }
+}
