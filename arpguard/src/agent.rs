@@ -3,25 +3,41 @@
 //! It holds nothing that the kernel does not hold. Each time something happens it reads the host
 //! anew and carries out what is missing, so an event that is lost costs nothing, and an agent that
 //! is killed leaves everything in force.
+//!
+//! Who asks it by HTTP is answered on another thread, from the kernel, so neither waits for the
+//! other.
 
+mod declared;
 mod events;
 mod files;
+mod manager;
+mod server;
+mod turn;
+mod view;
+mod wakes;
 
-use std::{future::pending, path::PathBuf};
+use std::{future::pending, net::SocketAddr, path::PathBuf};
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
-use self::{events::Events, files::Files};
+use self::{
+    declared::Declared,
+    manager::Manager,
+    server::Server,
+    turn::Turn,
+    wakes::{Wake, Wakes},
+};
 use crate::{
     config::Config,
-    control::Server,
-    datapath::Store,
-    error::{Error, Result},
+    control,
+    datapath::{Store, Writer},
+    error::Result,
     host::Netlink,
-    plan::towards,
     session::Session,
 };
+
+/// What a failure means to who reads of it.
+const STAYS: &str = "what was in force stays";
 
 /// What an agent is told.
 pub struct Agent {
@@ -35,22 +51,8 @@ pub struct Agent {
     pub given: Option<String>,
     /// Whether to remove everything from the kernel at the end.
     pub detach_on_exit: bool,
-}
-
-/// Why the agent wakes.
-enum Wake {
-    /// Devices, addresses or routes have changed.
-    Host,
-    /// The policy has changed.
-    Policy,
-    /// It is to end.
-    End,
-}
-
-struct Signals {
-    reload: Signal,
-    interrupt: Signal,
-    terminate: Signal,
+    /// Where to serve `/metrics` and `/healthz`, if at all.
+    pub metrics: Option<SocketAddr>,
 }
 
 impl Agent {
@@ -58,79 +60,87 @@ impl Agent {
     /// again.
     ///
     /// # Errors
-    /// Where the first reading of the policy fails, or the kernel gives no events. What fails later
-    /// is logged, and what was in force stays.
+    /// Where the first reading of the policy fails, the kernel gives no events, or nothing can be
+    /// served at the address for metrics. What fails later is logged, and what was in force stays.
     pub async fn run(&self, netlink: &Netlink) -> Result<()> {
-        let server = match &self.store {
+        let metrics = self.metrics.map(Server::bind).transpose()?;
+        let commands = match &self.store {
             Store::Pinned(_) => None,
-            Store::Held(_) => Some(Server::bind(&self.socket).await?),
+            Store::Held(_) => Some(control::Server::bind(&self.socket).await?),
         };
+        let mut wakes = Wakes::watch(&self.paths)?;
+        let declared = Declared::new(self.read()?);
+        if let Some(metrics) = metrics {
+            info!("serving /metrics and /healthz at {}", metrics.address());
+            metrics.start(&self.store, &declared)?;
+        }
         let serve = async {
-            match &server {
-                Some(server) => server.serve(netlink, &self.store).await,
+            match &commands {
+                Some(commands) => commands.serve(netlink, &self.store).await,
                 None => pending().await,
             }
         };
+        let mut manager = Manager::new();
         tokio::select! {
-            ended = self.follow(netlink) => ended,
-            () = serve => Ok(()),
+            () = self.follow(netlink, &mut wakes, &declared, &mut manager) => {}
+            () = serve => {}
         }
+        manager.stopping();
+        self.end(netlink).await
     }
 
-    async fn follow(&self, netlink: &Netlink) -> Result<()> {
-        let mut signals = Signals::watch()?;
-        let mut events = Events::subscribe()?;
-        let mut files = Files::watch(&self.paths)?;
-        let mut config = self.read()?;
-        let mut ready = false;
+    /// Takes turns until it is asked to end.
+    async fn follow(
+        &self,
+        netlink: &Netlink,
+        wakes: &mut Wakes,
+        declared: &Declared,
+        manager: &mut Manager,
+    ) {
+        let mut said = String::new();
         loop {
-            match self.reconcile(netlink, &config).await {
-                Ok(()) if !ready => {
-                    ready = true;
-                    info!("the policy is in force");
-                    // Not started by a service manager that wants to know: that is no error.
-                    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+            let reading = declared.reading();
+            let writer = tokio::select! {
+                writer = manager.while_doing(Writer::lock(&self.store)) => writer,
+                () = wakes.end().asked() => return,
+            };
+            let turn = match writer {
+                Ok(writer) => {
+                    let turn = Turn::take(writer, netlink, &reading.config);
+                    manager.while_doing(turn).await
                 }
-                Ok(()) => {}
-                Err(error) => warn!("{error}; what was in force stays"),
-            }
-            match next(&mut signals, &mut events, &mut files).await {
+                Err(error) => Turn::Failed(error),
+            };
+            report(&turn, &mut said);
+            let again = matches!(turn, Turn::Failed(_));
+            manager.tell(turn, reading.failure);
+            match manager.while_waiting(wakes.next(again)).await {
                 Wake::Host => {}
-                Wake::Policy => match self.read() {
-                    Ok(read) => {
-                        info!("read the policy again");
-                        config = read;
-                    }
-                    Err(error) => warn!("{error}; what was in force stays"),
-                },
-                Wake::End => return self.end(netlink).await,
+                Wake::Policy => {
+                    manager.reloading();
+                    declared.replace(self.read().inspect_err(|error| warn!("{error}; {STAYS}")));
+                }
+                Wake::End => return,
             }
         }
     }
 
     fn read(&self) -> Result<Config> {
-        match &self.given {
+        let config = match &self.given {
             Some(text) => Config::given(text),
             None => Config::read(&self.paths),
-        }
-    }
-
-    /// Makes what is in force equal to `config`.
-    async fn reconcile(&self, netlink: &Netlink, config: &Config) -> Result<()> {
-        let mut session = Session::begin(&self.store, netlink).await?;
-        let outcome = change(&mut session, config).await;
-        session.end(outcome).await
+        };
+        config.inspect(|_| info!("read the policy"))
     }
 
     async fn end(&self, netlink: &Netlink) -> Result<()> {
-        let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
         match &self.store {
             Store::Pinned(_) if !self.detach_on_exit => {
-                info!("ending; what is in force stays");
+                info!("ending; {STAYS}");
                 return Ok(());
             }
             Store::Pinned(_) => info!("ending, and removing everything from the kernel"),
-            Store::Held(_) => info!("ending; what this agent holds goes with it"),
+            Store::Held(_) => info!("ending, and what this agent holds goes with it"),
         }
         Session::begin_removal(&self.store, netlink)
             .await?
@@ -139,45 +149,19 @@ impl Agent {
     }
 }
 
-async fn change(session: &mut Session, config: &Config) -> Result<()> {
-    let wanted = config.on(&session.host)?;
-    let plan = towards(&wanted, &session.state().await?);
-    for device in &plan.guard {
-        info!("guarding {}", device.name);
+/// Logs how a turn went, unless that is what was `said` last.
+fn report(turn: &Turn, said: &mut String) {
+    let news = match turn {
+        Turn::InForce(_) => "the policy is in force".to_owned(),
+        Turn::Waiting(error) => format!("waiting for the host: {error}; {STAYS}"),
+        Turn::Failed(error) => format!("{error}; {STAYS}"),
+    };
+    if news == *said {
+        return;
     }
-    for device in &plan.leave {
-        info!("leaving {}", device.name);
+    match turn {
+        Turn::InForce(_) => info!("{news}"),
+        Turn::Waiting(_) | Turn::Failed(_) => warn!("{news}"),
     }
-    if !plan.changes.is_empty() {
-        info!("changing {} rules", plan.changes.len());
-    }
-    if plan.is_empty() {
-        // Addresses and hardware addresses may have changed where no rule has.
-        return session.refresh();
-    }
-    session.carry_out(&plan).await
-}
-
-impl Signals {
-    fn watch() -> Result<Self> {
-        let kind =
-            |kind| signal(kind).map_err(|cause| Error::from_cause("watch for", "signals", &cause));
-        Ok(Self {
-            reload: kind(SignalKind::hangup())?,
-            interrupt: kind(SignalKind::interrupt())?,
-            terminate: kind(SignalKind::terminate())?,
-        })
-    }
-}
-
-async fn next(signals: &mut Signals, events: &mut Events, files: &mut Files) -> Wake {
-    tokio::select! {
-        // To end comes before all that may never stop coming.
-        biased;
-        _ = signals.interrupt.recv() => Wake::End,
-        _ = signals.terminate.recv() => Wake::End,
-        _ = signals.reload.recv() => Wake::Policy,
-        () = files.changed() => Wake::Policy,
-        () = events.happened() => Wake::Host,
-    }
+    *said = news;
 }

@@ -3,6 +3,8 @@
 mod args;
 mod generate;
 mod lines;
+mod listen;
+mod log;
 mod monitor;
 mod policy;
 mod run;

@@ -1,6 +1,7 @@
 //! What follows from policy on a host: pure, from what is and what shall be to changes.
 
 mod between;
+pub mod fault;
 mod rules;
 mod towards;
 

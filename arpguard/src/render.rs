@@ -2,6 +2,7 @@
 
 pub mod events;
 pub mod json;
+pub mod metrics;
 pub mod plan;
 pub mod rules;
 pub mod saved;

@@ -40,7 +40,15 @@ impl Session {
     /// # Errors
     /// Where the state cannot be locked, the host not be read, or the kernel refuses the programs.
     pub async fn begin(store: &Store, netlink: &Netlink) -> Result<Self> {
-        let mut session = Self::begin_removal(store, netlink).await?;
+        Self::with(Writer::lock(store).await?, netlink).await
+    }
+
+    /// As [`Self::begin`], of who has waited for other writers already.
+    ///
+    /// # Errors
+    /// Where the host cannot be read, or the kernel refuses the programs.
+    pub async fn with(writer: Writer, netlink: &Netlink) -> Result<Self> {
+        let mut session = Self::over(writer, netlink).await?;
         if let Some(datapath) = session.writer.datapath_mut()
             && datapath.upgrade(netlink, &session.host).await?
         {
@@ -54,9 +62,12 @@ impl Session {
     /// # Errors
     /// Where the state cannot be locked or the host not be read.
     pub async fn begin_removal(store: &Store, netlink: &Netlink) -> Result<Self> {
-        let mut writer = Writer::lock(store).await?;
+        Self::over(Writer::lock(store).await?, netlink).await
+    }
+
+    async fn over(mut writer: Writer, netlink: &Netlink) -> Result<Self> {
         let mut host = Host::observe(netlink).await?;
-        if store.has_former() {
+        if writer.has_former() {
             let known = |datapath: &Datapath, device: &Device| known(datapath, device, |_| false);
             writer.bring_over(netlink, &host, known).await?;
             host = Host::observe(netlink).await?;

@@ -4,7 +4,8 @@
 //! [`fixture`] is one real server and its policy, as command lines and as a model on the host;
 //! [`cases`] is what must happen there to every kind of frame. The files under `tests/` run that
 //! table on the host, through `BPF_PROG_TEST_RUN` and over veth pairs, and put whole clusters into
-//! namespaces.
+//! namespaces. [`running`] is an agent under way,
+//! which [`http`] asks and [`manager`] listens to.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -15,6 +16,9 @@ pub mod arp;
 pub mod cases;
 pub mod cluster;
 pub mod fixture;
+pub mod http;
 pub mod lab;
+pub mod manager;
 pub mod pins;
+pub mod running;
 pub mod server;

@@ -1,21 +1,15 @@
 //! The agent follows the host and its files, and leaves no gap when it dies.
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::{
-    fs,
-    net::Ipv4Addr,
-    path::PathBuf,
-    process::{Child, ExitStatus, Stdio},
-    thread,
-    time::{Duration, Instant},
-};
+use std::{net::Ipv4Addr, thread, time::Duration};
 
 use arpguard_common::wire::Mac;
 use arpguard_tests::{
     arp::{self, Frame},
-    lab::{Namespace, PATIENCE, Port, Wire, arpguard},
+    lab::{Namespace, Port, Wire},
+    running::{Agent, Directory, eventually},
     server::{pins, real_server},
 };
+use nix::sys::signal::Signal;
 
 use aya::maps::{HashMap, Map, MapData};
 
@@ -23,61 +17,6 @@ const CLIENT: Mac = Mac([2, 0, 0, 0, 0, 0x81]);
 const CLIENT_IP: Ipv4Addr = Ipv4Addr::new(192, 168, 18, 129);
 const VIP: Ipv4Addr = Ipv4Addr::new(192, 168, 18, 101);
 const RIP: Ipv4Addr = Ipv4Addr::new(192, 168, 18, 10);
-
-/// An agent under way; killed when dropped.
-struct Agent(Child);
-
-impl Agent {
-    fn start(server: &Namespace, arguments: &[&str]) -> Self {
-        let mut command = server.command(arpguard());
-        command.arg("run").args(arguments);
-        Self(
-            command
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .spawn()
-                .unwrap(),
-        )
-    }
-
-    /// Sends a signal, once the agent listens to it.
-    fn signal(&self, server: &Namespace, name: &str) {
-        const MASKS: [(&str, u64); 2] = [("HUP", 1 << 0), ("TERM", 1 << 14)];
-        let path = format!("/proc/{}/status", self.0.id());
-        let caught = || {
-            let status = fs::read_to_string(&path).unwrap();
-            let mask = status
-                .lines()
-                .find_map(|line| line.strip_prefix("SigCgt:"))
-                .unwrap();
-            u64::from_str_radix(mask.trim(), 16).unwrap()
-        };
-        for (_, mask) in MASKS.iter().filter(|(known, _)| *known == name) {
-            eventually("the agent listens", || caught() & mask != 0);
-        }
-        server.sh(&format!("kill -{name} {}", self.0.id()));
-    }
-
-    fn end(mut self, server: &Namespace, signal: &str) -> ExitStatus {
-        self.signal(server, signal);
-        self.0.wait().unwrap()
-    }
-}
-
-impl Drop for Agent {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn eventually(what: &str, holds: impl Fn() -> bool) {
-    let started = Instant::now();
-    while !holds() {
-        assert!(started.elapsed() < PATIENCE, "it never came: {what}");
-        thread::sleep(Duration::from_millis(5));
-    }
-}
 
 fn hides(server: &Namespace, address: &str) -> bool {
     server.guard("list").contains(address)
@@ -99,34 +38,6 @@ fn answers(port: &Port, question: &Frame, control: &Frame) -> Vec<Frame> {
     let reply = |frame: &[u8]| Frame::read(frame).filter(|arp| arp.op == arp::REPLY);
     let until = port.until(|frame| reply(frame).is_some_and(|arp| arp.spa == control.tpa));
     until.iter().filter_map(|frame| reply(frame)).collect()
-}
-
-/// A file of its own for a test, removed with it.
-struct Policy(PathBuf);
-
-impl Policy {
-    fn new(name: &str, text: &str) -> Self {
-        let directory =
-            std::env::temp_dir().join(format!("arpguard-{}-{name}", std::process::id()));
-        fs::create_dir_all(&directory).unwrap();
-        let policy = Self(directory.join("arpguard.toml"));
-        policy.write(text);
-        policy
-    }
-
-    fn write(&self, text: &str) {
-        fs::write(&self.0, text).unwrap();
-    }
-
-    fn path(&self) -> &str {
-        self.0.to_str().unwrap()
-    }
-}
-
-impl Drop for Policy {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(self.0.parent().unwrap());
-    }
 }
 
 #[test]
@@ -182,14 +93,16 @@ fn addresses_and_hardware_addresses_are_followed() {
         asks.status().unwrap();
         let asked = |frame: &[u8]| Frame::read(frame).filter(|arp| arp.tpa == CLIENT_IP);
         let frames = port.drain();
-        frames.iter().find_map(|frame| asked(frame)).unwrap().spa
+        let mut seen = frames.iter().filter_map(|frame| asked(frame));
+        // Between two addresses there is no RIP, and nothing is sent.
+        seen.next().map(|arp| arp.spa)
     };
-    assert_eq!(sender(), RIP);
+    assert_eq!(sender(), Some(RIP));
     server.sh("ip addr add 192.168.18.20/24 dev eth0");
     server.sh("ip addr del 192.168.18.10/24 dev eth0");
     server.sh("ip addr replace 192.168.18.20/24 dev eth0");
     eventually("the RIP is the new address", || {
-        sender() == Ipv4Addr::new(192, 168, 18, 20)
+        sender() == Some(Ipv4Addr::new(192, 168, 18, 20))
     });
 
     // The director's question is answered for the new address, by the new hardware address.
@@ -209,26 +122,28 @@ fn addresses_and_hardware_addresses_are_followed() {
 #[test]
 fn files_are_read_again_when_they_change_and_when_it_is_told_to() {
     let (server, _peer) = real_server();
-    let policy = Policy::new("reload", "[[hide]]\nip = \"192.168.18.101\"\n");
-    let agent = Agent::start(&server, &["--config", policy.path()]);
+    let directory = Directory::new("reload");
+    let write = |text| directory.write("arpguard.toml", text);
+    let policy = write("[[hide]]\nip = \"192.168.18.101\"\n");
+    let agent = Agent::start(&server, &["--config", &policy]);
     eventually("the first", || hides(&server, "192.168.18.101"));
-    policy.write("[[hide]]\nip = \"192.168.18.102\"\n");
+    write("[[hide]]\nip = \"192.168.18.102\"\n");
     eventually("the second", || hides(&server, "192.168.18.102"));
     assert!(!hides(&server, "192.168.18.101"));
 
     // A file with an error changes nothing, and the agent lives on.
-    policy.write("[[hide]]\nip = \"192.168.18.1000\"\n");
-    agent.signal(&server, "HUP");
+    write("[[hide]]\nip = \"192.168.18.1000\"\n");
+    agent.signal(Signal::SIGHUP);
     thread::sleep(Duration::from_millis(200));
     assert!(hides(&server, "192.168.18.102"));
-    policy.write("[[hide]]\nip = \"192.168.18.103\"\n");
+    write("[[hide]]\nip = \"192.168.18.103\"\n");
     eventually("the third", || hides(&server, "192.168.18.103"));
 
     // What somebody has changed by hand is the file's again when it is told to read it.
     server.guard("unhide 192.168.18.103");
-    agent.signal(&server, "HUP");
+    agent.signal(Signal::SIGHUP);
     eventually("the third again", || hides(&server, "192.168.18.103"));
-    assert_eq!(agent.end(&server, "TERM").code(), Some(0));
+    assert_eq!(agent.end(Signal::SIGTERM).code(), Some(0));
     assert!(hides(&server, "192.168.18.103"));
 }
 
@@ -236,8 +151,9 @@ fn files_are_read_again_when_they_change_and_when_it_is_told_to() {
 fn a_device_that_is_declared_may_come_later() {
     let (server, _peer) = real_server();
     let text = "devices = [\"eth7\"]\n[[hide]]\nip = \"192.168.18.101\"\n";
-    let policy = Policy::new("later", text);
-    let _agent = Agent::start(&server, &["--config", policy.path()]);
+    let directory = Directory::new("later");
+    let policy = directory.write("arpguard.toml", text);
+    let _agent = Agent::start(&server, &["--config", &policy]);
     thread::sleep(Duration::from_millis(200));
     assert_eq!(server.guard("list"), "no address is hidden here\n");
     server.sh("ip link add eth7 type veth peer name eth8");
@@ -262,14 +178,14 @@ fn what_is_hidden_stays_so_when_the_agent_is_killed_and_started_again() {
         let agent = Agent::start(&server, &["--hide", "192.168.18.101"]);
         eventually("eth0 is guarded", || guards(&server, "eth0"));
         silent();
-        assert!(!agent.end(&server, "KILL").success());
+        assert!(!agent.end(Signal::SIGKILL).success());
         silent();
     }
     let arguments = ["--hide", "192.168.18.101", "--detach-on-exit"];
     let agent = Agent::start(&server, &arguments);
     thread::sleep(Duration::from_millis(200));
     silent();
-    assert_eq!(agent.end(&server, "TERM").code(), Some(0));
+    assert_eq!(agent.end(Signal::SIGTERM).code(), Some(0));
     assert_eq!(
         server.guard("status"),
         "arpguard is not loaded in this network namespace\n"

@@ -12,13 +12,13 @@ use std::{
     path::PathBuf,
     process::{Child, Command, Stdio},
     thread,
-    time::{Duration, Instant},
 };
 
 use arpguard_common::wire::Mac;
 use arpguard_tests::{
     arp::{self, Frame},
-    lab::{Namespace, Output, PATIENCE, Port, arpguard},
+    lab::{Namespace, Output, Port, arpguard},
+    running::{Directory, eventually},
     server::real_server,
 };
 
@@ -29,29 +29,6 @@ const RIP: Ipv4Addr = Ipv4Addr::new(192, 168, 18, 10);
 const NOBODY: libc::uid_t = 65534;
 const NOBODY_ANSWERS: [Ipv4Addr; 0] = [];
 const NOT_LOADED: &str = "arpguard is not loaded in this network namespace\n";
-
-/// A directory of the test's own, removed with it.
-struct Directory(PathBuf);
-
-impl Directory {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("arpguard-{}-{name}", std::process::id()));
-        fs::create_dir_all(&path).unwrap();
-        // A user without privileges has to come by.
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-        Self(path)
-    }
-
-    fn file(&self, name: &str) -> String {
-        self.0.join(name).to_str().unwrap().to_owned()
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
 
 /// The command in a container: its own processes, no BPF file system, and no way to mount one.
 fn contained(server: &Namespace, arguments: &[&str]) -> Command {
@@ -116,14 +93,6 @@ impl Drop for Agent {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
-    }
-}
-
-fn eventually(what: &str, holds: impl Fn() -> bool) {
-    let started = Instant::now();
-    while !holds() {
-        assert!(started.elapsed() < PATIENCE, "it never came: {what}");
-        thread::sleep(Duration::from_millis(5));
     }
 }
 

@@ -60,6 +60,8 @@ impl Monitor {
 
     /// Whose output nobody reads, until it is asked for.
     fn start_deaf(server: &Namespace, options: &str) -> Self {
+        // One that was killed has left its own.
+        let before = lease(server);
         let child = server
             .command(arpguard())
             .arg("monitor")
@@ -70,7 +72,7 @@ impl Monitor {
             .spawn()
             .unwrap();
         let (_, lines) = channel();
-        wait_until(|| lease(server) != 0);
+        wait_until(|| ![0, before].contains(&lease(server)));
         Self { child, lines }
     }
 

@@ -3,6 +3,7 @@
 //! Their directories are watched, since editors and Kubernetes put a new file in place of the old.
 
 use std::{
+    ffi::{OsStr, OsString},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -30,9 +31,17 @@ impl Files {
             Error::from_cause("watch", path.display(), cause)
         };
         let (sender, changes) = unbounded_channel();
+        let watched: Vec<_> = paths.iter().map(|path| Watched::of(path)).collect();
+        let concerns = move |event: &Event| {
+            let mut named = event.paths.iter();
+            let is_one = |path: &PathBuf| watched.iter().any(|one| one.concerns(path));
+            // Reading a file is an event too, and the agent reads it. Where the kernel has dropped
+            // events, it names no path.
+            !matches!(event.kind, EventKind::Access(_))
+                && (event.paths.is_empty() || named.any(is_one))
+        };
         let tell = move |event: notify::Result<Event>| {
-            // Reading a file is an event too, and the agent reads it.
-            if !event.is_ok_and(|event| matches!(event.kind, EventKind::Access(_))) {
+            if event.map_or(true, |event| concerns(&event)) {
                 // The agent has ended, and nobody needs to know.
                 let _ = sender.send(());
             }
@@ -65,14 +74,52 @@ impl Files {
     }
 }
 
-/// What is watched for a path: itself, or the directory that it is in.
+/// What of a directory is of the policy. Other files may be there, such as the agent's own log.
+struct Watched {
+    directory: PathBuf,
+    /// The only file; `None` for all that end in `.toml`.
+    file: Option<OsString>,
+}
+
+impl Watched {
+    fn of(path: &Path) -> Self {
+        let file = path.file_name().filter(|_| !path.is_dir());
+        Self {
+            directory: directory(path),
+            file: file.map(OsStr::to_owned),
+        }
+    }
+
+    fn concerns(&self, path: &Path) -> bool {
+        if path == self.directory {
+            return true;
+        }
+        let Some(name) = path
+            .file_name()
+            .filter(|_| path.parent() == Some(&self.directory))
+        else {
+            return false;
+        };
+        // Kubernetes links all files anew at once, by one link of its own.
+        let is_link = name.as_encoded_bytes().starts_with(b"..");
+        is_link
+            || match &self.file {
+                Some(file) => name == file,
+                None => path.extension().is_some_and(|is| is == "toml"),
+            }
+    }
+}
+
+/// What is watched for a path: itself, or the directory that it is in; by the name that events have.
 fn directory(path: &Path) -> PathBuf {
-    if path.is_dir() {
-        return path.to_owned();
-    }
-    match path.parent() {
-        Some(parent) if parent.as_os_str().is_empty() => PathBuf::from("."),
-        Some(parent) => parent.to_owned(),
-        None => path.to_owned(),
-    }
+    let directory = match path.parent() {
+        _ if path.is_dir() => path,
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+        None => path,
+    };
+    // One that is not there cannot be watched, which is told by its own name.
+    directory
+        .canonicalize()
+        .unwrap_or_else(|_| directory.to_owned())
 }

@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, Read as _},
+    net::SocketAddr,
     path::PathBuf,
 };
 
@@ -13,6 +14,7 @@ use clap::{
 use clap_complete::Shell;
 use ipnet::Ipv4Net;
 
+use super::listen::parse_listen;
 use crate::{
     config::Source,
     datapath::Mode,
@@ -198,7 +200,8 @@ SIGHUP, or a change of a file, reads the policy again. SIGTERM ends the agent; w
 
 Examples:
   arpguard run --config /etc/arpguard/arpguard.toml --config /etc/arpguard/conf.d
-  arpguard run --hide 192.168.18.101 --rip auto")]
+  arpguard run --hide 192.168.18.101 --rip auto
+  arpguard run --config /etc/arpguard/arpguard.toml --metrics 9817")]
 pub(super) struct Run {
     /// A file with the policy, or a directory of *.toml; may be repeated
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath, required_unless_present = "hide")]
@@ -212,6 +215,9 @@ pub(super) struct Run {
     /// At the end, remove everything from the kernel
     #[arg(long)]
     pub(super) detach_on_exit: bool,
+    /// Serve /metrics and /healthz at IP:PORT, or on 127.0.0.1 at PORT [default: nowhere]
+    #[arg(long, value_name = "ADDR", value_parser = parse_listen)]
+    pub(super) metrics: Option<SocketAddr>,
 }
 
 #[derive(Debug, Args)]

@@ -1,11 +1,10 @@
 //! `arpguard run`
 
-use std::{fmt::Write as _, io::stderr};
+use std::fmt::Write as _;
 
 use tracing::warn;
-use tracing_subscriber::fmt;
 
-use super::{Context, args, check_privileges};
+use super::{Context, args, check_privileges, log};
 use crate::{
     agent::Agent,
     datapath::{Held, Store},
@@ -14,15 +13,7 @@ use crate::{
 };
 
 pub(super) async fn run(context: &Context, arguments: args::Run) -> Result<()> {
-    // Under systemd the journal has its own clock, and takes no colours.
-    let journal = std::env::var_os("JOURNAL_STREAM").is_some();
-    let log = fmt().with_writer(stderr).with_target(false);
-    if journal {
-        log.without_time().with_ansi(false).init();
-    } else {
-        log.with_ansi(std::io::IsTerminal::is_terminal(&stderr()))
-            .init();
-    }
+    log::begin();
     check_privileges()?;
     let store = match context.pins() {
         Ok(pins) => Store::Pinned(pins),
@@ -41,6 +32,7 @@ pub(super) async fn run(context: &Context, arguments: args::Run) -> Result<()> {
         given: given(&arguments),
         paths: arguments.config,
         detach_on_exit: arguments.detach_on_exit,
+        metrics: arguments.metrics,
     };
     agent.run(&context.netlink).await
 }

@@ -211,9 +211,10 @@ impl Datapath {
         let name = loaded_programs()
             .flatten()
             .find(|program| program.id() == found.program)
-            .and_then(|program| program.name_as_str().map(str::to_owned))
+            .and_then(|program| program.name_as_str().map(|name| format!("{name:?} ")))
+            // The kernel tells the names to CAP_SYS_ADMIN alone.
             .unwrap_or_default();
-        Ok(Some(format!("{name:?} (id {})", found.program)))
+        Ok(Some(format!("{name}(id {})", found.program)))
     }
 
     async fn tc_hook(

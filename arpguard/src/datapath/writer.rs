@@ -120,6 +120,13 @@ impl Writer {
         Ok(place.insert(datapath))
     }
 
+    /// Whether an older version has left state that this one can take over.
+    pub fn has_former(&self) -> bool {
+        self.pins
+            .as_ref()
+            .is_some_and(|pins| pins.former().is_some())
+    }
+
     /// Closes what is loaded.
     pub(super) fn close(&mut self) {
         *self.reader.0 = None;

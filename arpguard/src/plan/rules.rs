@@ -56,6 +56,16 @@ impl Rules {
         self.by_place.iter()
     }
 
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.by_place.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.by_place.is_empty()
+    }
+
     /// Collects what a table in the kernel tells.
     ///
     /// # Errors

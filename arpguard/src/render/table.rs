@@ -127,6 +127,8 @@ fn or_dash(text: &str) -> String {
     }
 }
 
-fn count(number: u32, one: &str, many: &str) -> String {
+/// How many there are, with the right word for it.
+pub(crate) fn count(number: impl Into<u64>, one: &str, many: &str) -> String {
+    let number = number.into();
     format!("{number} {}", if number == 1 { one } else { many })
 }

@@ -1,0 +1,90 @@
+//! One turn of the agent: the kernel is made to hold what is declared.
+
+use std::fmt;
+
+use tracing::info;
+
+use crate::{
+    config::Config,
+    datapath::{Datapath, Writer},
+    error::{Error, Result},
+    host::Netlink,
+    plan::{Wanted, towards},
+    render::table::count,
+    session::Session,
+};
+
+/// How a turn went.
+pub(super) enum Turn {
+    /// All that is declared is in force.
+    InForce(Summary),
+    /// The host is not what the policy is about: a device or an address that it names may come
+    /// later. Nothing was changed.
+    Waiting(Error),
+    /// Something went wrong, and nothing was changed.
+    Failed(Error),
+}
+
+/// What is in force, in a few words.
+pub(super) struct Summary {
+    addresses: u32,
+    prefixes: u32,
+    devices: u32,
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "in force: {} and {} on {}",
+            count(self.addresses, "address", "addresses"),
+            count(self.prefixes, "prefix", "prefixes"),
+            count(self.devices, "device", "devices"),
+        )
+    }
+}
+
+impl Turn {
+    /// Makes what is in force equal to `config`.
+    pub(super) async fn take(writer: Writer, netlink: &Netlink, config: &Config) -> Self {
+        let mut session = match Session::with(writer, netlink).await {
+            Ok(session) => session,
+            Err(error) => return Self::Failed(error),
+        };
+        let wanted = match config.on(&session.host) {
+            Ok(wanted) => wanted,
+            Err(error) => return Self::Waiting(error),
+        };
+        let outcome = change(&mut session, &wanted).await;
+        let shape = session.datapath().map(Datapath::rules).unwrap_or_default();
+        match session.end(outcome).await {
+            Ok(()) => Self::InForce(Summary {
+                addresses: shape.exact.saturating_add(shape.exact_on_device),
+                prefixes: shape.prefixes.saturating_add(shape.prefixes_on_device),
+                devices: u32::try_from(wanted.devices.len()).unwrap_or(u32::MAX),
+            }),
+            Err(error) => Self::Failed(error),
+        }
+    }
+}
+
+async fn change(session: &mut Session, wanted: &Wanted) -> Result<()> {
+    let plan = towards(wanted, &session.state().await?);
+    for device in &plan.guard {
+        info!("guarding {}", device.name);
+    }
+    for device in &plan.leave {
+        info!("leaving {}", device.name);
+    }
+    if !plan.changes.is_empty() {
+        info!(
+            "changing {}",
+            count(plan.changes.len() as u64, "rule", "rules")
+        );
+    }
+    if plan.is_empty() {
+        // Addresses and hardware addresses may have changed where no rule has.
+        return session.refresh();
+    }
+    session.carry_out(&plan).await
+}

@@ -1,0 +1,215 @@
+//! What is in force now, read from the kernel for whoever asks.
+//!
+//! It waits for no writer. Nothing is known from what the agent has done, so what somebody has
+//! changed by hand is seen too.
+
+use std::{
+    sync::Arc,
+    time::{Duration, UNIX_EPOCH},
+};
+
+use arpguard_common::{abi::Shape, policy::Tables as _};
+use tokio::{
+    sync::Mutex,
+    task::{spawn_blocking, spawn_local},
+    time::Instant,
+};
+
+use super::declared::Declared;
+use crate::{
+    config::Config,
+    datapath::{Attached, Datapath, Reader, Store},
+    error::{Error, Result},
+    host::{Device, Host, Netlink},
+    plan::{Rules, fault},
+    policy::prefix_text,
+    render::{
+        metrics::{self, Metrics},
+        table::count,
+    },
+};
+
+#[derive(Clone)]
+pub(super) struct View {
+    store: Store,
+    netlink: Netlink,
+    declared: Declared,
+    last: Arc<Mutex<Option<Compared>>>,
+}
+
+/// What a comparison has found.
+#[derive(Clone)]
+struct Compared {
+    since: Instant,
+    took: Duration,
+    /// Why what is declared is not in force; `None` where it is.
+    fault: Option<String>,
+}
+
+/// How old a result may be.
+#[derive(Clone, Copy)]
+enum Age {
+    /// Begun after it was asked for.
+    New,
+    /// Ten times as old as it took: then who asks often costs no more than a tenth of a CPU.
+    Cheap,
+}
+
+impl Compared {
+    fn serves(&self, asked: Instant, age: Age) -> bool {
+        match age {
+            Age::New => self.since >= asked,
+            Age::Cheap => asked.saturating_duration_since(self.since) <= 10 * self.took,
+        }
+    }
+}
+
+/// What the kernel has, beside the rules.
+struct Now {
+    host: Host,
+    reader: Reader,
+    /// The devices that something is attached to, and what.
+    devices: Vec<(Device, Attached)>,
+}
+
+impl View {
+    pub(super) fn new(store: &Store, netlink: Netlink, declared: &Declared) -> Self {
+        Self {
+            store: store.clone(),
+            netlink,
+            declared: declared.clone(),
+            last: Arc::default(),
+        }
+    }
+
+    /// Why not all is well; `None` where the files could be read and all that they declare is in
+    /// force.
+    pub(super) async fn fault(&self) -> Option<String> {
+        match self.declared.reading().failure {
+            Some(failure) => Some(failure),
+            None => self.compared(Instant::now(), Age::New).await,
+        }
+    }
+
+    /// Everything that is measured.
+    pub(super) async fn metrics(&self) -> Result<Metrics> {
+        let fault = self.compared(Instant::now(), Age::Cheap).await;
+        let Now {
+            reader, devices, ..
+        } = self.now().await?;
+        let datapath = reader.datapath();
+        let reading = self.declared.reading();
+        let since = reading.at.duration_since(UNIX_EPOCH);
+        let devices = devices.into_iter().zip(std::iter::repeat(datapath));
+        Ok(Metrics {
+            rules: datapath.map(Datapath::rules).unwrap_or_default(),
+            devices: devices
+                .filter_map(|((device, attached), datapath)| {
+                    let maps = &datapath?.maps;
+                    Some(metrics::Device {
+                        ingress: attached.ingress,
+                        egress: attached.egress,
+                        frames: maps.totals(device.index),
+                        untold: maps.untold(device.index),
+                        name: device.name,
+                    })
+                })
+                .collect(),
+            is_in_force: fault.is_none(),
+            is_reloaded: reading.failure.is_none(),
+            // A clock that shows a time before 1970 shows nothing.
+            reloaded_at: since.map_or(0, |since| since.as_secs()),
+        })
+    }
+
+    /// What a comparison of the kernel with what is declared finds. There is one at a time: who asks
+    /// while one is under way gets the result of the next, with all others who do.
+    async fn compared(&self, asked: Instant, age: Age) -> Option<String> {
+        let mut last = Arc::clone(&self.last).lock_owned().await;
+        if let Some(last) = &*last
+            && last.serves(asked, age)
+        {
+            return last.fault.clone();
+        }
+        // Goes on if who has asked goes away, since what is begun cannot be ended: the next one
+        // waits for it, or there would be one for each who came and went.
+        let view = self.clone();
+        let compare = spawn_local(async move {
+            let since = Instant::now();
+            let fault = view.compare().await;
+            let fault = fault.unwrap_or_else(|error| Some(error.to_string()));
+            *last = Some(Compared {
+                since,
+                took: since.elapsed(),
+                fault: fault.clone(),
+            });
+            fault
+        });
+        compare
+            .await
+            .unwrap_or_else(|error| Some(error.to_string()))
+    }
+
+    async fn compare(&self) -> Result<Option<String>> {
+        let config = self.declared.reading().config;
+        let now = self.now().await?;
+        // A million rules take a second, in which others are answered.
+        spawn_blocking(move || now.lacks(&config))
+            .await
+            .map_err(|cause| Error::from_cause("compare", "the policy in force", &cause))?
+    }
+
+    async fn now(&self) -> Result<Now> {
+        let host = Host::observe(&self.netlink).await?;
+        let reader = Reader::open_as_it_is(&self.store).await?;
+        let mut devices = Vec::new();
+        if let Some(datapath) = reader.datapath() {
+            for device in host.guardable() {
+                let attached = datapath.attached(&self.netlink, device).await?;
+                if attached.ingress.is_some() || attached.egress.is_some() {
+                    devices.push((device.clone(), attached));
+                }
+            }
+        }
+        Ok(Now {
+            host,
+            reader,
+            devices,
+        })
+    }
+}
+
+impl Now {
+    /// What it lacks of the declared policy, if anything.
+    fn lacks(&self, config: &Config) -> Result<Option<String>> {
+        let wanted = match config.on(&self.host) {
+            Ok(wanted) => wanted,
+            Err(error) => return Ok(Some(error.to_string())),
+        };
+        if let Some(device) = fault::unguarded(&wanted, &self.devices) {
+            return Ok(Some(format!("{} is not guarded as declared", device.name)));
+        }
+        let maps = self.reader.datapath().map(|datapath| &datapath.maps);
+        let rule = |(device, prefix)| maps?.rule(device, prefix);
+        if let Some((first, missing)) = fault::missing(&wanted.rules, rule) {
+            let missing = count(missing as u64, "rule is", "rules are");
+            let first = prefix_text(first);
+            return Ok(Some(format!("{missing} not as declared: first {first}")));
+        }
+        let Some(maps) = maps.filter(|maps| sum(maps.shape()) > wanted.rules.len() as u64) else {
+            return Ok(None);
+        };
+        let overruled = fault::overruled(&wanted, &Rules::read(maps.rules())?);
+        Ok(overruled.map(|prefix| {
+            let prefix = prefix_text(prefix);
+            format!(
+                "{prefix} is not hidden as declared: a rule that is not declared says otherwise"
+            )
+        }))
+    }
+}
+
+/// How many rules there are.
+fn sum(shape: Shape) -> u64 {
+    shape.to_words().into_iter().map(u64::from).sum()
+}
