@@ -16,7 +16,7 @@ mod turn;
 mod view;
 mod wakes;
 
-use std::{future::pending, net::SocketAddr, path::PathBuf};
+use std::{future::pending, net::SocketAddr, path::PathBuf, sync::Arc};
 
 use tracing::{info, warn};
 
@@ -98,6 +98,7 @@ impl Agent {
         manager: &mut Manager,
     ) {
         let mut said = String::new();
+        let mut last: Option<Arc<Config>> = None;
         loop {
             let reading = declared.reading();
             let writer = tokio::select! {
@@ -106,12 +107,15 @@ impl Agent {
             };
             let turn = match writer {
                 Ok(writer) => {
-                    let turn = Turn::take(writer, netlink, &reading.config);
+                    let turn = Turn::take(writer, netlink, &reading.config, last.as_deref());
                     manager.while_doing(turn).await
                 }
                 Err(error) => Turn::Failed(error),
             };
             report(&turn, &mut said);
+            if matches!(turn, Turn::InForce(_)) {
+                last = Some(Arc::clone(&reading.config));
+            }
             let again = matches!(turn, Turn::Failed(_));
             manager.tell(turn, reading.failure);
             match manager.while_waiting(wakes.next(again)).await {
@@ -128,7 +132,7 @@ impl Agent {
     fn read(&self) -> Result<Config> {
         let config = match &self.given {
             Some(text) => Config::given(text),
-            None => Config::read(&self.paths),
+            None => Config::read(&self.paths).and_then(Config::refuse_emptied),
         };
         config.inspect(|_| info!("read the policy"))
     }

@@ -74,6 +74,20 @@ impl Config {
         Self::of(vec![Source::new("what was given".into(), text.to_owned())])
     }
 
+    /// Refuses a file that was without a byte when it was read: who writes it in place has just
+    /// emptied it. To take it for a policy that hides nothing would show all that is hidden.
+    ///
+    /// # Errors
+    /// Where one was.
+    pub fn refuse_emptied(self) -> Result<Self> {
+        match self.sources.iter().find(|source| source.text.is_empty()) {
+            None => Ok(self),
+            Some(source) => Err(source
+                .refuse(0, "it is empty, as while it is written")
+                .advise("to hide nothing, write a comment into it")),
+        }
+    }
+
     /// The policy of files that have been read.
     ///
     /// # Errors

@@ -110,10 +110,13 @@ impl Session {
             let datapath = self.writer.loaded()?;
             let view = View::new(&soon, device.index);
             let known = known(datapath, device, |address| view.rule(address).is_some())?;
-            let before = datapath
+            let guarded = datapath
                 .guard(&self.netlink, device, known, plan.attach)
-                .await?;
-            self.done.push(Done::Guarded(device.clone(), before));
+                .await;
+            match guarded {
+                Ok(before) => self.done.push(Done::Guarded(device.clone(), before)),
+                Err(error) => self.pass_over(device, plan, error).await?,
+            }
         }
         self.commit(&plan.changes)?;
         self.refresh()?;
@@ -121,11 +124,28 @@ impl Session {
             interrupt::check()?;
             if let Some(datapath) = self.writer.datapath_mut() {
                 let before = datapath.attached(&self.netlink, device).await?;
-                datapath.detach(&self.netlink, device).await?;
-                self.done.push(Done::Left(device.clone(), before));
+                match datapath.detach(&self.netlink, device).await {
+                    Ok(()) => self.done.push(Done::Left(device.clone(), before)),
+                    Err(error) => self.pass_over(device, plan, error).await?,
+                }
             }
         }
         Ok(())
+    }
+
+    /// Goes on where a device has vanished in the meantime, which then has nothing to guard: to
+    /// undo everything would leave the others without what they have just been given.
+    ///
+    /// # Errors
+    /// `error`, where the device is there or is one that a rule names.
+    async fn pass_over(&mut self, device: &Device, plan: &Plan, error: Error) -> Result<()> {
+        let named = plan.changes.iter().any(|of| of.device == device.index);
+        let host = Host::observe(&self.netlink).await?;
+        if named || host.by_index(device.index).is_some() {
+            return Err(error);
+        }
+        self.host = host;
+        self.writer.loaded()?.forget(device.index)
     }
 
     /// Writes rules.

@@ -1,11 +1,16 @@
 //! The agent follows the host and its files, and leaves no gap when it dies.
 
-use std::{net::Ipv4Addr, thread, time::Duration};
+use std::{
+    net::Ipv4Addr,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
 
 use arpguard_common::wire::Mac;
 use arpguard_tests::{
     arp::{self, Frame},
-    lab::{Namespace, Port, Wire},
+    lab::{Namespace, PATIENCE, Port, Wire},
     running::{Agent, Directory, eventually},
     server::{pins, real_server},
 };
@@ -145,6 +150,67 @@ fn files_are_read_again_when_they_change_and_when_it_is_told_to() {
     eventually("the third again", || hides(&server, "192.168.18.103"));
     assert_eq!(agent.end(Signal::SIGTERM).code(), Some(0));
     assert!(hides(&server, "192.168.18.103"));
+}
+
+#[test]
+fn a_file_is_read_again_though_the_host_changes_all_the_time() {
+    let (server, _peer) = real_server();
+    let directory = Directory::new("busy");
+    let write = |text| directory.write("arpguard.toml", text);
+    let policy = write("[[hide]]\nip = \"192.168.18.101\"\n");
+    let _agent = Agent::start(&server, &["--config", &policy]);
+    eventually("the first", || hides(&server, "192.168.18.101"));
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                server.sh("ip addr add 10.9.0.1/32 dev lo");
+                server.sh("ip addr del 10.9.0.1/32 dev lo");
+            }
+        });
+        write("[[hide]]\nip = \"192.168.18.102\"\n");
+        let started = Instant::now();
+        let mut read = false;
+        while !read && started.elapsed() < PATIENCE {
+            read = hides(&server, "192.168.18.102");
+        }
+        over.store(true, Ordering::Relaxed);
+        assert!(read, "the second never came");
+    });
+}
+
+#[test]
+fn a_file_that_is_emptied_to_be_written_shows_nothing() {
+    let (server, _peer) = real_server();
+    let directory = Directory::new("emptied");
+    let write = |text| directory.write("arpguard.toml", text);
+    let policy = write("[[hide]]\nip = \"192.168.18.101\"\n");
+    let agent = Agent::start(&server, &["--config", &policy]);
+    eventually("the first", || hides(&server, "192.168.18.101"));
+    write("");
+    agent.signal(Signal::SIGHUP);
+    thread::sleep(Duration::from_millis(300));
+    assert!(hides(&server, "192.168.18.101"));
+    write("# nothing\n");
+    eventually("nothing", || !hides(&server, "192.168.18.101"));
+}
+
+#[test]
+fn a_file_that_this_host_refuses_leaves_the_last_one_in_charge() {
+    let (server, _peer) = real_server();
+    let directory = Directory::new("refused");
+    let write = |text| directory.write("arpguard.toml", text);
+    let policy = write("[[hide]]\nip = \"192.168.18.101\"\n");
+    let _agent = Agent::start(&server, &["--config", &policy]);
+    eventually("the first", || hides(&server, "192.168.18.101"));
+    write("[[hide]]\nip = \"192.168.18.102\"\nrip = \"192.168.18.11\"\n");
+    thread::sleep(Duration::from_millis(200));
+    server.sh("ip link add eth7 type veth peer name eth8");
+    eventually("eth7 is guarded", || guards(&server, "eth7"));
+    assert!(hides(&server, "192.168.18.101") && !hides(&server, "192.168.18.102"));
+    server.sh("ip addr add 192.168.18.11/24 dev eth0");
+    eventually("the second", || hides(&server, "192.168.18.102"));
+    assert!(!hides(&server, "192.168.18.101"));
 }
 
 #[test]

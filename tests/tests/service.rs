@@ -177,7 +177,7 @@ fn other_files_in_a_directory_are_no_change_of_the_policy() {
     fs::create_dir(&directory).unwrap();
     let write = |name: &str, text: &str| fs::write(directory.join(name), text).unwrap();
     write("10-vips.toml", POLICY);
-    let file = manager.directory.write("more.toml", "");
+    let file = manager.directory.write("more.toml", "# nothing\n");
     let arguments = ["--config", directory.to_str().unwrap(), "--config", &file];
     let _agent = manager.start(&server, &arguments, None);
     manager.until(|line| line == "READY=1");
@@ -186,7 +186,7 @@ fn other_files_in_a_directory_are_no_change_of_the_policy() {
     // Long after what is written has settled.
     assert_eq!(manager.hears(Duration::from_millis(500)), None);
     for changed in ["20-more.toml", "..data"] {
-        write(changed, "");
+        write(changed, "# nothing\n");
         let heard = manager.until(|line| line == "READY=1");
         assert_eq!(heard.len(), 2, "{heard:?}");
         assert_eq!(heard[1], ["READY=1", IN_FORCE]);

@@ -12,25 +12,16 @@ use arpguard_common::wire::Mac;
 use arpguard_tests::{
     arp,
     lab::{Namespace, Port},
+    pins::Pins,
     server::{pins, real_server},
 };
 use aya::{
-    maps::{HashMap, Map, MapData, PerCpuHashMap},
+    maps::{HashMap, MapData, PerCpuHashMap},
     programs::{SchedClassifier, TcAttachType, Xdp},
 };
 use aya_obj::programs::XdpAttachType;
 
 const CLIENT: Mac = Mac([2, 0, 0, 0, 0, 0x81]);
-
-/// Makes the programs in the kernel those of another build, by name.
-fn pretend_another_build(server: &Namespace) {
-    let path = pins(server).join("maps/NOTES");
-    let map = Map::HashMap(MapData::from_pin(path).unwrap());
-    let mut notes: HashMap<MapData, u32, [u8; 128]> = map.try_into().unwrap();
-    let mut build = [0; 128];
-    build[1..7].copy_from_slice(b"\x05other");
-    notes.insert(0, build, 0).unwrap();
-}
 
 /// The identifiers of the programs on `eth0`.
 fn attached(server: &Namespace) -> Vec<String> {
@@ -168,7 +159,7 @@ fn another_build_s_programs_are_replaced() {
         for _ in 0..10 {
             let before = attached(server);
             assert_eq!(before.len(), 2, "{mode}: {before:?}");
-            pretend_another_build(server);
+            Pins::of(server).pretend_another_build();
             server.guard("hide 192.168.18.102 --rip 192.168.18.10");
             let after = attached(server);
             assert_eq!(after.len(), 2, "{mode}: {after:?}");
@@ -221,4 +212,26 @@ fn an_older_version_s_state_can_be_detached() {
     server.guard("detach");
     assert_eq!(attached(&server), [""; 0]);
     assert!(!former.old.exists() && !former.new.exists());
+}
+
+/// As a process leaves it that is killed between the two steps of leaving a device.
+#[test]
+fn a_link_that_was_detached_and_is_still_pinned_stops_nothing() {
+    let (server, _peer) = real_server();
+    server.guard("hide 192.168.18.101 --rip 192.168.18.10");
+    let pins = Pins::of(&server);
+    for link in pins.list("links") {
+        let link = pins.directory().join("links").join(link);
+        server.run([
+            "bpftool",
+            "link",
+            "detach",
+            "pinned",
+            link.to_str().unwrap(),
+        ]);
+    }
+    assert_eq!(attached(&server), [""; 0]);
+    pins.pretend_another_build();
+    server.guard("hide 192.168.18.102 --rip 192.168.18.10");
+    assert_eq!(attached(&server).len(), 2);
 }

@@ -8,7 +8,7 @@ mod setup;
 mod tally;
 mod test;
 
-use std::process::ExitCode;
+use std::{num::NonZeroU32, process::ExitCode};
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -35,6 +35,15 @@ enum Verb {
     Test {
         /// Run only the tests whose name contains this.
         filter: Option<String>,
+        /// Soak the agent for so many minutes, 10 unless told otherwise, in place of half a minute.
+        #[arg(
+            long,
+            value_name = "MINUTES",
+            num_args = 0..=1,
+            require_equals = true,
+            default_missing_value = "10"
+        )]
+        long: Option<NonZeroU32>,
     },
 }
 
@@ -49,6 +58,6 @@ fn run(verb: Verb) -> Result<ExitCode> {
     match verb {
         Verb::Setup { yes } => setup::run(yes),
         Verb::Demo => demo::run(),
-        Verb::Test { filter } => test::run(filter.as_deref()),
+        Verb::Test { filter, long } => test::run(filter.as_deref(), long),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, BufRead as _, BufReader, Read, Write},
+    num::NonZeroU32,
     process::{ExitCode, Stdio},
 };
 
@@ -13,8 +14,12 @@ use crate::{
     tally::Tally,
 };
 
-/// Runs the tests whose name contains `filter`, and sums up what they report.
-pub(crate) fn run(filter: Option<&str>) -> Result<ExitCode> {
+/// The variable that tells the soak for how many minutes to go on.
+const LONG: &str = "ARPGUARD_LONG";
+
+/// Runs the tests whose name contains `filter`, and sums up what they report. The soak goes on for
+/// `long` minutes, if that is told.
+pub(crate) fn run(filter: Option<&str>, long: Option<NonZeroU32>) -> Result<ExitCode> {
     root::need("test")?;
     setup::ensure()?;
     let arpguard = cargo::build_arpguard()?;
@@ -26,6 +31,9 @@ pub(crate) fn run(filter: Option<&str>) -> Result<ExitCode> {
         .arg("--no-fail-fast")
         .env(ARPGUARD, arpguard)
         .stdout(Stdio::piped());
+    if let Some(minutes) = long {
+        cargo.env(LONG, minutes.to_string());
+    }
     if let Some(filter) = filter {
         cargo.args(["--", filter]);
     }

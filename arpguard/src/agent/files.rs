@@ -11,7 +11,7 @@ use std::{
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::{
     sync::mpsc::{UnboundedReceiver, unbounded_channel},
-    time::{sleep, timeout},
+    time::{Instant, timeout_at},
 };
 
 use crate::error::{Error, Result};
@@ -21,6 +21,8 @@ const SETTLED: Duration = Duration::from_millis(50);
 
 pub(super) struct Files {
     changes: UnboundedReceiver<()>,
+    /// When the last change came that nobody has been told of.
+    last: Option<Instant>,
     // Watches until it is dropped.
     _watcher: RecommendedWatcher,
 }
@@ -56,20 +58,29 @@ impl Files {
         }
         Ok(Self {
             changes,
+            last: None,
             _watcher: watcher,
         })
     }
 
-    /// Waits for a change, and until no other follows it at once.
+    /// Waits for a change, and until no other follows it at once. Who stops waiting in between, for
+    /// something else, is told of the change when he waits again.
     pub(super) async fn changed(&mut self) {
-        if self.changes.recv().await.is_none() {
-            std::future::pending::<()>().await;
-        }
-        while timeout(SETTLED, self.changes.recv())
-            .await
-            .is_ok_and(|change| change.is_some())
-        {
-            sleep(Duration::from_millis(1)).await;
+        loop {
+            let Some(last) = self.last else {
+                if self.changes.recv().await.is_none() {
+                    std::future::pending::<()>().await;
+                }
+                self.last = Some(Instant::now());
+                continue;
+            };
+            match timeout_at(last + SETTLED, self.changes.recv()).await {
+                Ok(Some(())) => self.last = Some(Instant::now()),
+                Ok(None) | Err(_) => {
+                    self.last = None;
+                    return;
+                }
+            }
         }
     }
 }

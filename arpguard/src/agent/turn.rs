@@ -19,7 +19,7 @@ pub(super) enum Turn {
     /// All that is declared is in force.
     InForce(Summary),
     /// The host is not what the policy is about: a device or an address that it names may come
-    /// later. Nothing was changed.
+    /// later. What was in force is followed on.
     Waiting(Error),
     /// Something went wrong, and nothing was changed.
     Failed(Error),
@@ -45,25 +45,35 @@ impl fmt::Display for Summary {
 }
 
 impl Turn {
-    /// Makes what is in force equal to `config`.
-    pub(super) async fn take(writer: Writer, netlink: &Netlink, config: &Config) -> Self {
+    /// Makes what is in force equal to `config`. Where the host is not what that is about, `last`,
+    /// which was in force, is followed on: a device that is new is guarded by it.
+    pub(super) async fn take(
+        writer: Writer,
+        netlink: &Netlink,
+        config: &Config,
+        last: Option<&Config>,
+    ) -> Self {
         let mut session = match Session::with(writer, netlink).await {
             Ok(session) => session,
             Err(error) => return Self::Failed(error),
         };
-        let wanted = match config.on(&session.host) {
-            Ok(wanted) => wanted,
-            Err(error) => return Self::Waiting(error),
+        let (wanted, refusal) = match config.on(&session.host) {
+            Ok(wanted) => (wanted, None),
+            Err(error) => match last.map(|last| last.on(&session.host)) {
+                Some(Ok(wanted)) => (wanted, Some(error)),
+                Some(Err(_)) | None => return Self::Waiting(error),
+            },
         };
         let outcome = change(&mut session, &wanted).await;
         let shape = session.datapath().map(Datapath::rules).unwrap_or_default();
-        match session.end(outcome).await {
-            Ok(()) => Self::InForce(Summary {
+        match (session.end(outcome).await, refusal) {
+            (Ok(()), Some(refusal)) => Self::Waiting(refusal),
+            (Ok(()), None) => Self::InForce(Summary {
                 addresses: shape.exact.saturating_add(shape.exact_on_device),
                 prefixes: shape.prefixes.saturating_add(shape.prefixes_on_device),
                 devices: u32::try_from(wanted.devices.len()).unwrap_or(u32::MAX),
             }),
-            Err(error) => Self::Failed(error),
+            (Err(error), _) => Self::Failed(error),
         }
     }
 }

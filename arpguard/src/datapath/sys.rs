@@ -140,13 +140,18 @@ pub(super) fn attach(
 }
 
 /// Puts a program in place of a link's, without a moment at which there is none.
+///
+/// A link without a device has nothing to replace: its device has vanished, or a process was killed
+/// after it had detached the link and before it removed the pin.
 pub(super) fn replace(link: &impl AsFd, program: &impl AsFd) -> io::Result<()> {
     let mut attributes = Update {
         link: number(link),
         program: number(program),
     };
-    bpf(bpf_cmd::BPF_LINK_UPDATE, &mut attributes)?;
-    Ok(())
+    match bpf(bpf_cmd::BPF_LINK_UPDATE, &mut attributes) {
+        Err(cause) if cause.raw_os_error() != Some(libc::ENOLINK) => Err(cause),
+        _ => Ok(()),
+    }
 }
 
 /// Takes a link off its device (Linux 5.9) before it returns. A link that is merely closed lives

@@ -102,6 +102,27 @@ impl Port {
             .collect()
     }
 
+    /// How many frames came since the last time that found no room to wait in.
+    pub fn lost(&self) -> u32 {
+        let mut told = libc::tpacket_stats {
+            tp_packets: 0,
+            tp_drops: 0,
+        };
+        let mut length = u32::try_from(size_of_val(&told)).unwrap();
+        // SAFETY: the pointers are those of live numbers, and the length is theirs.
+        let done = unsafe {
+            libc::getsockopt(
+                self.socket.as_raw_fd(),
+                libc::SOL_PACKET,
+                libc::PACKET_STATISTICS,
+                (&raw mut told).cast(),
+                &raw mut length,
+            )
+        };
+        Errno::result(done).unwrap();
+        told.tp_drops
+    }
+
     /// The next frame, if it is there already, with the tag that the kernel took out of it.
     fn take(&self) -> Option<Vec<u8>> {
         let mut bytes = [0_u8; 2048];
