@@ -24,14 +24,18 @@ const _: () = assert!(ARP_LEN == 28 && SPA_AT == 14 && FRAME_LEN == 42);
 const _: () = assert!(EtherType::Arp as u16 == ETHERTYPE_ARP.to_be());
 
 /// Hardware type of Ethernet, big endian.
-const ETHERNET: [u8; 2] = [0, 1];
+pub const ETHERNET: [u8; 2] = [0, 1];
 /// Hardware type of IEEE 802 networks, big endian. The kernel takes it on Ethernet, as RFC 1042
 /// suggests (`arp_process` in `net/ipv4/arp.c`).
-const IEEE_802: [u8; 2] = [0, 6];
+pub const IEEE_802: [u8; 2] = [0, 6];
 /// Protocol type of IPv4, big endian.
-const IPV4: [u8; 2] = [0x08, 0x00];
-const REQUEST: [u8; 2] = [0, 1];
-const REPLY: [u8; 2] = [0, 2];
+pub const IPV4: [u8; 2] = [0x08, 0x00];
+/// Lengths in bytes of a hardware address and of a protocol address.
+pub const LENGTHS: [u8; 2] = [6, 4];
+/// Operation of a request, big endian.
+pub const REQUEST: [u8; 2] = [0, 1];
+/// Operation of a reply, big endian.
+pub const REPLY: [u8; 2] = [0, 2];
 
 /// An Ethernet hardware address.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -46,6 +50,12 @@ impl Mac {
     #[inline(always)]
     pub const fn is_group(self) -> bool {
         self.0[0] & 1 != 0
+    }
+
+    /// Whether one station can have this address.
+    #[inline(always)]
+    pub fn is_station(self) -> bool {
+        !self.is_group() && self.0 != [0; 6]
     }
 }
 
@@ -103,7 +113,7 @@ impl Arp {
         let ptype: [u8; 2] = field(bytes, offset_of!(ArpHdr, ptype))?;
         let lengths: [u8; 2] = field(bytes, offset_of!(ArpHdr, hlen))?;
         let oper = field(bytes, offset_of!(ArpHdr, oper))?;
-        if (htype != ETHERNET && htype != IEEE_802) || ptype != IPV4 || lengths != [6, 4] {
+        if (htype != ETHERNET && htype != IEEE_802) || ptype != IPV4 || lengths != LENGTHS {
             return None;
         }
         let spa = Ipv4Addr::from(field::<4>(bytes, SPA_AT)?);
@@ -143,7 +153,7 @@ impl Arp {
         put(&ETHERTYPE_ARP.to_be_bytes());
         put(&ETHERNET);
         put(&IPV4);
-        put(&[6, 4]);
+        put(&LENGTHS);
         put(&REPLY);
         put(&sha.0);
         put(&self.tpa.octets());

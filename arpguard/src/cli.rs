@@ -1,5 +1,6 @@
 //! The command line: each verb is a few lines over the library.
 
+mod announce;
 mod args;
 mod generate;
 mod lines;
@@ -7,6 +8,7 @@ mod listen;
 mod log;
 mod monitor;
 mod policy;
+mod probe;
 mod run;
 mod usage;
 
@@ -22,7 +24,7 @@ pub use self::args::Arguments;
 use self::args::Verb;
 use crate::{
     control,
-    datapath::Pins,
+    datapath::{Pins, Reader, Store},
     error::{CAPABILITIES, Error, Result},
     host::{Netlink, netns},
     interrupt,
@@ -31,6 +33,7 @@ use crate::{
 
 const FAILED: u8 = 1;
 const USAGE: u8 = 2;
+const FOUND: u8 = 3;
 
 /// What a verb works with.
 struct Context {
@@ -69,6 +72,14 @@ impl Context {
         found
     }
 
+    /// What is loaded, as far as this process may know.
+    async fn glimpse(&self) -> Option<Reader> {
+        if self.agent().await.ok()?.is_some() {
+            return None;
+        }
+        Reader::open(&Store::Pinned(self.pins().ok()?)).await.ok()
+    }
+
     /// The socket of the agent that may hold the state.
     fn socket(&self) -> PathBuf {
         match &self.socket {
@@ -80,14 +91,14 @@ impl Context {
 
 /// Runs the command that the process was given.
 ///
-/// Exit status: 0 done, 1 it failed, 2 wrong usage.
+/// Exit status: 0 done, 1 it failed, 2 wrong usage, 3 `probe` found a fault.
 pub fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => return usage::exit(&error),
     };
     match run(arguments) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(status) => status,
         Err(error) => {
             // Standard error may be closed; there is nowhere else to say it.
             let _ = writeln!(stderr(), "arpguard: {error}");
@@ -96,10 +107,10 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: Arguments) -> Result<()> {
+fn run(arguments: Arguments) -> Result<ExitCode> {
     let verb = match arguments.verb {
-        Verb::Completions(what) => return generate::completions(&what),
-        Verb::Man(what) => return generate::man(&what),
+        Verb::Completions(what) => return done(generate::completions(&what)),
+        Verb::Man(what) => return done(generate::man(&what)),
         verb => verb,
     };
     if let Some(namespace) = &arguments.netns {
@@ -121,13 +132,19 @@ fn run(arguments: Arguments) -> Result<()> {
             socket: arguments.socket,
             format: arguments.output,
         };
-        match verb {
+        done(match verb {
             Verb::Policy(what) => policy::run(&context, what).await,
+            Verb::Probe(what) => return probe::run(&context, what).await,
+            Verb::Announce(what) => announce::run(&context, what).await,
             Verb::Run(what) => run::run(&context, what).await,
             Verb::Monitor(what) => monitor::run(&context, what).await,
             Verb::Completions(_) | Verb::Man(_) => Ok(()),
-        }
+        })
     })
+}
+
+fn done(outcome: Result<()>) -> Result<ExitCode> {
+    outcome.map(|()| ExitCode::SUCCESS)
 }
 
 fn check_privileges() -> Result<()> {

@@ -5,8 +5,10 @@
 mod addresses;
 mod devices;
 mod names;
+mod neighbours;
 pub mod netns;
 mod routes;
+mod vendors;
 
 use std::net::Ipv4Addr;
 
@@ -14,8 +16,10 @@ use rtnetlink::Handle;
 
 pub use self::{
     addresses::Address,
-    devices::{Device, Unguardable, Xdp},
+    devices::{Device, Link, Unguardable, Xdp},
     names::Names,
+    neighbours::neighbours,
+    vendors::vendors,
 };
 use crate::error::{Error, Result};
 

@@ -4,11 +4,14 @@
 //! the [`host`] ([`policy`]), [`plan`] says what follows from it, and [`datapath`] writes that into
 //! the kernel.
 //! Observing the host and writing to the kernel do not know each other.
+//!
+//! [`arp`] is apart from all that: it asks and tells on the wire what other hosts see.
 
 #[cfg(not(target_os = "linux"))]
 compile_error!("arpguard is about the Linux kernel");
 
 pub mod agent;
+pub mod arp;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -10,11 +10,11 @@ use arpguard_common::{abi::Rule, policy::EVERY_DEVICE, verdict::Mode};
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::check::{MEANT, NEEDED, longest_match, needed};
+pub(crate) use self::check::{MEANT, NEEDED, longest_match, needed, unresolvable};
 pub use self::{
     check::{Part, Refusal, check, check_on},
     devices::{devices, existing, guardable},
-    text::{parse_prefix, parse_rip, prefix_text},
+    text::{parse_mac, parse_prefix, parse_rip, prefix_text},
 };
 use crate::host::Device;
 

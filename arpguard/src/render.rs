@@ -4,6 +4,7 @@ pub mod events;
 pub mod json;
 pub mod metrics;
 pub mod plan;
+pub mod probe;
 pub mod rules;
 pub mod saved;
 pub mod status;

@@ -396,7 +396,7 @@ fn a_reader_that_goes_away_is_no_error() {
 fn help_completions_and_man_pages_come_from_the_same_definitions() {
     let run = |line: &str| Output::of(Command::new(arpguard()).args(words(line)));
     for verb in [
-        "hide", "unhide", "list", "status", "monitor", "flush", "detach",
+        "hide", "unhide", "list", "status", "monitor", "probe", "announce", "flush", "detach",
     ] {
         assert!(
             run("--help").stdout.contains(&format!("\n  {verb} ")),

@@ -1,5 +1,8 @@
 //! The definitions that parsing, help, completions and man pages come from.
 
+mod announce;
+mod probe;
+
 use std::{
     io::{self, Read as _},
     net::SocketAddr,
@@ -14,6 +17,7 @@ use clap::{
 use clap_complete::Shell;
 use ipnet::Ipv4Net;
 
+pub(super) use self::{announce::Announce, probe::Probe};
 use super::listen::parse_listen;
 use crate::{
     config::Source,
@@ -39,7 +43,9 @@ const GLOBAL: &str = "Options of all commands";
     disable_help_subcommand = true,
     max_term_width = 100
 )]
-#[command(after_help = "Exit status: 0 done, 1 it failed and nothing was changed, 2 wrong usage.")]
+#[command(after_help = "\
+Exit status: 0 done, 1 it failed and nothing was changed, 2 wrong usage, 3 probe found a leak, flux
+or another fault.")]
 pub struct Arguments {
     /// Work in this network namespace: a name as `ip netns` knows it, or a path
     #[arg(long, global = true,
@@ -78,6 +84,10 @@ pub(super) enum Verb {
     Run(Run),
     /// Show each frame that was dropped, rewritten or answered, as it happens
     Monitor(Monitor),
+    /// Ask the LAN who has addresses, in every form that is known to leak
+    Probe(Probe),
+    /// Tell the LAN that addresses are here: gratuitous ARP
+    Announce(Announce),
     /// Print the completions for a shell
     Completions(Completions),
     /// Print the man page, or write those of all commands to a directory

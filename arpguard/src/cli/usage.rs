@@ -63,7 +63,7 @@ fn line(error: &Error) -> String {
             } else {
                 format!("it does not go with {}", option(&other))
             };
-            (option(&argument).to_owned(), why)
+            (plain(option(&argument)), why)
         }
         ErrorKind::InvalidSubcommand => (
             command.unwrap_or_default(),
@@ -97,9 +97,11 @@ fn option(argument: &str) -> &str {
     argument.split(' ').next().unwrap_or(argument)
 }
 
-/// What an argument is called: `VIP` for `<VIP>...`.
+/// What an argument is called: `VIP` for `<VIP>...`, and for `[VIP]...`, where it may be left out.
 fn plain(argument: &str) -> String {
-    argument.replace(['<', '>'], "").replace("...", "")
+    argument
+        .replace(['<', '>', '[', ']'], "")
+        .replace("...", "")
 }
 
 fn first_line(error: &Error) -> String {

@@ -7,7 +7,7 @@ use arpguard_common::policy::EVERY_DEVICE;
 use ipnet::Ipv4Net;
 
 use super::*;
-use crate::host::{Address, Device, Host, Unguardable};
+use crate::host::{Address, Device, Host, Link, Unguardable};
 
 fn device(index: u32, name: &str, addresses: &[&str]) -> Device {
     let address = |text: &&str| {
@@ -25,6 +25,7 @@ fn device(index: u32, name: &str, addresses: &[&str]) -> Device {
         name: name.to_owned(),
         kind: None,
         mac: None,
+        link: Link::Up,
         unguardable: (name == "lo").then_some(Unguardable::Loopback),
         xdp: None,
         addresses: addresses.iter().map(address).collect(),

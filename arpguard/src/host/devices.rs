@@ -23,6 +23,8 @@ pub struct Device {
     pub kind: Option<String>,
     /// Hardware address, where it is an Ethernet one.
     pub mac: Option<Mac>,
+    /// Whether frames can leave it.
+    pub link: Link,
     /// Why it cannot be guarded; `None` where it can.
     pub unguardable: Option<Unguardable>,
     /// The XDP program on it.
@@ -36,6 +38,17 @@ impl Device {
     pub fn has(&self, address: Ipv4Addr) -> bool {
         self.addresses.iter().any(|own| own.address == address)
     }
+}
+
+/// Whether frames can leave a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Link {
+    /// It is up, and something is at the other end.
+    Up,
+    /// It is up without a carrier: the cable, or the peer, is not there.
+    NoCarrier,
+    /// It was not brought up.
+    Down,
 }
 
 /// Why a device is not guarded.
@@ -113,6 +126,14 @@ fn parse(message: &LinkMessage) -> Option<Device> {
         (Some(_), Some(InfoPortKind::Vrf)) | (None, _) => None,
         (Some(master), _) => Some(Unguardable::Port(master)),
     };
+    let link = match (
+        flags.contains(LinkFlags::Up),
+        flags.contains(LinkFlags::LowerUp),
+    ) {
+        (false, _) => Link::Down,
+        (true, false) => Link::NoCarrier,
+        (true, true) => Link::Up,
+    };
     let (index, name) = (message.header.index, name?);
     let addresses = Vec::new();
     Some(Device {
@@ -120,6 +141,7 @@ fn parse(message: &LinkMessage) -> Option<Device> {
         name,
         kind,
         mac: mac.map(Mac),
+        link,
         unguardable,
         xdp,
         addresses,

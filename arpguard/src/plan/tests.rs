@@ -1,5 +1,5 @@
 use super::*;
-use crate::host::Address;
+use crate::host::{Address, Link};
 
 fn device(addresses: &[(&str, bool)]) -> Device {
     let address = |(text, secondary): &(&str, bool)| {
@@ -17,6 +17,7 @@ fn device(addresses: &[(&str, bool)]) -> Device {
         name: "eth0".to_owned(),
         kind: None,
         mac: None,
+        link: Link::Up,
         unguardable: None,
         xdp: None,
         addresses: addresses.iter().map(address).collect(),

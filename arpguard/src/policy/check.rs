@@ -59,7 +59,7 @@ pub(crate) const MEANT: &str = "if that is meant";
 pub fn check(policy: &[Hide]) -> Result<(), Refusal> {
     for (block, hide) in policy.iter().enumerate() {
         for prefix in &hide.prefixes {
-            if let Some(why) = never_hidden(*prefix) {
+            if let Some(why) = unresolvable(*prefix) {
                 return Err(Refusal {
                     block,
                     part: Part::Holding(prefix.addr()),
@@ -230,7 +230,8 @@ fn broadcasts(host: &Host) -> BTreeMap<Ipv4Addr, &str> {
 }
 
 /// Why no host can hide this.
-fn never_hidden(prefix: Ipv4Net) -> Option<&'static str> {
+/// Why a prefix has addresses that ARP is never about; `None` where it has none.
+pub(crate) fn unresolvable(prefix: Ipv4Net) -> Option<&'static str> {
     let overlaps = |net: [u8; 4], length| {
         Ipv4Net::new(net.into(), length)
             .is_ok_and(|net| net.contains(&prefix) || prefix.contains(&net))

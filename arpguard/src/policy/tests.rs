@@ -2,7 +2,7 @@ use std::slice;
 
 use super::*;
 use crate::error::Error;
-use crate::host::{Address, Host, Unguardable};
+use crate::host::{Address, Host, Link, Unguardable};
 
 fn address(text: &str) -> Address {
     let subnet: Ipv4Net = text.parse().unwrap();
@@ -21,6 +21,7 @@ fn device(index: u32, name: &str, addresses: &[&str]) -> Device {
         name: name.to_owned(),
         kind: None,
         mac: None,
+        link: Link::Up,
         unguardable: (name == "lo").then_some(Unguardable::Loopback),
         xdp: None,
         addresses: addresses.iter().map(|text| address(text)).collect(),

@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use arpguard_common::wire::Mac;
 use ipnet::Ipv4Net;
 
 use super::Rip;
@@ -53,9 +54,63 @@ pub fn parse_rip(word: &str) -> Result<Rip, String> {
         .map_err(|_| "neither an IPv4 address nor auto".to_owned())
 }
 
+/// Reads the hardware address of a station, as `ip link` writes it, or with hyphens.
+///
+/// # Errors
+/// Where it is not one.
+pub fn parse_mac(word: &str) -> Result<Mac, String> {
+    let why = || "not a MAC address".to_owned();
+    let mut mac = Mac::default();
+    let mut digits = word.split([':', '-']);
+    for byte in &mut mac.0 {
+        let two = digits.next().ok_or_else(why)?;
+        if two.len() != 2 || !two.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+            return Err(why());
+        }
+        *byte = u8::from_str_radix(two, 16).map_err(|_| why())?;
+    }
+    if digits.next().is_some() {
+        return Err(why());
+    }
+    if mac.is_station() {
+        Ok(mac)
+    } else {
+        Err("it is no station's address".to_owned())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn reads_hardware_addresses_of_stations() {
+        let mac = Mac([2, 0, 0, 0, 0xab, 0x10]);
+        assert_eq!(parse_mac("02:00:00:00:ab:10"), Ok(mac));
+        assert_eq!(parse_mac("02-00-00-00-AB-10"), Ok(mac));
+        for word in [
+            "",
+            "02:00:00:00:ab",
+            "02:00:00:00:ab:1",
+            "02:00:00:00:ab:10:1",
+            "+2:00:00:00:00:01",
+            "0g:00:00:00:00:01",
+        ] {
+            assert_eq!(
+                parse_mac(word),
+                Err("not a MAC address".to_owned()),
+                "{word}"
+            );
+        }
+        for word in [
+            "ff:ff:ff:ff:ff:ff",
+            "01:00:5e:00:00:01",
+            "00:00:00:00:00:00",
+        ] {
+            let why = "it is no station's address".to_owned();
+            assert_eq!(parse_mac(word), Err(why), "{word}");
+        }
+    }
 
     #[test]
     fn reads_addresses_as_ip_and_nft_write_them() {

@@ -91,7 +91,7 @@ pub(super) fn terminal() -> Option<u16> {
     Table::new().width()
 }
 
-fn columns(names: &[&str], width: Option<u16>) -> Table {
+pub(super) fn columns(names: &[&str], width: Option<u16>) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(names);
     // A terminal that does not know its width says that it has none.
@@ -112,7 +112,7 @@ fn columns(names: &[&str], width: Option<u16>) -> Table {
     table
 }
 
-fn write(out: &mut dyn Write, table: &Table) -> io::Result<()> {
+pub(super) fn write(out: &mut dyn Write, table: &Table) -> io::Result<()> {
     for line in table.lines() {
         writeln!(out, "{}", line.trim_end())?;
     }

@@ -1,6 +1,7 @@
 use arpguard_common::verdict::Mode;
 
 use super::*;
+use crate::host::Link;
 
 fn rules(all: &[(u32, &str, Mode)]) -> Rules {
     let mut rules = Rules::default();
@@ -20,6 +21,7 @@ fn device_of(index: u32) -> Device {
         name: format!("eth{index}"),
         kind: None,
         mac: None,
+        link: Link::Up,
         unguardable: None,
         xdp: None,
         addresses: Vec::new(),

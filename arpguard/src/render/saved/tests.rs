@@ -4,7 +4,7 @@ use ipnet::Ipv4Net;
 use super::*;
 use crate::{
     datapath::{Attached, Egress, Ingress},
-    host::Address,
+    host::{Address, Link},
     plan::Rules,
 };
 
@@ -15,6 +15,7 @@ fn device(index: u32, name: &str, address: &str) -> Device {
         name: name.to_owned(),
         kind: None,
         mac: None,
+        link: Link::Up,
         unguardable: None,
         xdp: None,
         addresses: vec![Address {
