@@ -32,7 +32,7 @@ use crate::{
     control,
     datapath::{Store, Writer},
     error::Result,
-    host::Netlink,
+    netlink::Netlink,
     session::Session,
 };
 

@@ -26,8 +26,9 @@ use crate::{
     control,
     datapath::{Pins, Reader, Store},
     error::{CAPABILITIES, Error, Result},
-    host::{Netlink, netns},
+    host::netns,
     interrupt,
+    netlink::Netlink,
     render::Format,
 };
 

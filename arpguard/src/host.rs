@@ -12,39 +12,8 @@ mod vendors;
 
 use std::net::Ipv4Addr;
 
-use rtnetlink::Handle;
-
-pub use self::{
-    addresses::Address,
-    devices::{Device, Link, Unguardable, Xdp},
-    names::Names,
-    neighbours::neighbours,
-    vendors::vendors,
-};
-use crate::error::{Error, Result};
-
-/// A connection to the kernel's routing netlink, in the network namespace of the thread that made
-/// it.
-#[derive(Clone)]
-pub struct Netlink(Handle);
-
-impl Netlink {
-    /// Connects. Needs a tokio runtime to run in.
-    ///
-    /// # Errors
-    /// Where the kernel gives no netlink socket.
-    pub fn connect() -> Result<Self> {
-        let (connection, handle, _) = rtnetlink::new_connection()
-            .map_err(|cause| Error::from_cause("connect", "routing netlink", &cause))?;
-        tokio::spawn(connection);
-        Ok(Self(handle))
-    }
-
-    /// The handle to make requests with.
-    pub const fn handle(&self) -> &Handle {
-        &self.0
-    }
-}
+pub use self::{names::Names, neighbours::neighbours, vendors::vendors};
+use crate::{device::Device, error::Result, netlink::Netlink};
 
 /// The devices of a network namespace, in the order of their indexes.
 #[derive(Clone, Debug, Default)]

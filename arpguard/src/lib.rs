@@ -2,8 +2,10 @@
 //!
 //! A change reads in one direction: a command ([`cli`]) or a file ([`config`]) is checked against
 //! the [`host`] ([`policy`]), [`plan`] says what follows from it, and [`datapath`] writes that into
-//! the kernel.
-//! Observing the host and writing to the kernel do not know each other.
+//! the kernel. Observing the host and writing to the kernel do not know each other, but only the
+//! [`device`] that both speak of. A [`session`] is one change from its beginning to its end; what
+//! commands ask for are [`request`]s, which the [`agent`] takes by a socket ([`control`]) where it
+//! holds the state itself.
 //!
 //! [`arp`] is apart from all that: it asks and tells on the wire what other hosts see.
 
@@ -17,9 +19,11 @@ pub mod clock;
 pub mod config;
 pub mod control;
 pub mod datapath;
+pub mod device;
 pub mod error;
 pub mod host;
 pub mod interrupt;
+pub mod netlink;
 pub mod plan;
 pub mod policy;
 mod progress;

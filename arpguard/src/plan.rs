@@ -15,7 +15,7 @@ pub use self::{
     rules::Rules,
     towards::{Plan, State, Wanted, towards},
 };
-use crate::{datapath::Change, host::Device, policy::Placed};
+use crate::{datapath::Change, device::Device, policy::Placed};
 
 /// The rules that hide.
 pub fn hide(placed: &Placed<'_>) -> Vec<Change> {

@@ -16,7 +16,7 @@ pub use self::{
     devices::{devices, existing, guardable},
     text::{parse_mac, parse_prefix, parse_rip, prefix_text},
 };
-use crate::host::Device;
+use crate::device::Device;
 
 /// The sender that takes a hidden address's place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]

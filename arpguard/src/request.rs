@@ -19,7 +19,7 @@ pub use self::{apply::Apply, hide::Hide, unhide::Unhide};
 use crate::{
     datapath::Store,
     error::{Error, Result},
-    host::Netlink,
+    netlink::Netlink,
     render::Page,
 };
 

@@ -6,9 +6,11 @@ use arpguard_common::policy::View;
 
 use crate::{
     datapath::{Attached, Change, Datapath, Ingress, Known, Mode, Reader, Store, Writer},
+    device::Device,
     error::{Error, Result},
-    host::{Device, Host, Netlink},
+    host::Host,
     interrupt,
+    netlink::Netlink,
     plan::{self, Plan, Rules, State},
     progress::Progress,
     vip,
@@ -50,7 +52,7 @@ impl Session {
     pub async fn with(writer: Writer, netlink: &Netlink) -> Result<Self> {
         let mut session = Self::over(writer, netlink).await?;
         if let Some(datapath) = session.writer.datapath_mut()
-            && datapath.upgrade(netlink, &session.host).await?
+            && datapath.upgrade(netlink, &session.host.devices).await?
         {
             session.host = Host::observe(netlink).await?;
         }
@@ -69,7 +71,7 @@ impl Session {
         let mut host = Host::observe(netlink).await?;
         if writer.has_former() {
             let known = |datapath: &Datapath, device: &Device| known(datapath, device, |_| false);
-            writer.bring_over(netlink, &host, known).await?;
+            writer.bring_over(netlink, &host.devices, known).await?;
             host = Host::observe(netlink).await?;
         }
         let was_loaded = writer.datapath().is_some();
@@ -212,7 +214,7 @@ impl Session {
     /// # Errors
     /// Where the kernel refuses.
     pub async fn remove_all(&mut self) -> Result<()> {
-        self.writer.remove(&self.netlink, &self.host).await
+        self.writer.remove(&self.netlink, &self.host.devices).await
     }
 
     /// Ends the change: keeps it where it went well, else undoes it in reverse.

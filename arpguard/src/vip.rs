@@ -6,8 +6,9 @@ use nix::errno::Errno;
 use rtnetlink::AddressMessageBuilder;
 
 use crate::{
+    device::Device,
     error::{Error, Result, errno},
-    host::{Device, Netlink},
+    netlink::Netlink,
 };
 
 const ALONE: u8 = 32;

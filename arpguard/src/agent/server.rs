@@ -30,7 +30,7 @@ use super::{declared::Declared, view::View};
 use crate::{
     datapath::Store,
     error::{Error, Result},
-    host::Netlink,
+    netlink::Netlink,
 };
 
 const SERVE: &str = "serve metrics";

@@ -8,7 +8,7 @@ use crate::{
     config::Config,
     datapath::{Datapath, Writer},
     error::{Error, Result},
-    host::Netlink,
+    netlink::Netlink,
     plan::{Wanted, towards},
     render::table::count,
     session::Session,

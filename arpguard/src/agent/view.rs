@@ -19,8 +19,10 @@ use super::declared::Declared;
 use crate::{
     config::Config,
     datapath::{Attached, Datapath, Reader, Store},
+    device::Device,
     error::{Error, Result},
-    host::{Device, Host, Netlink},
+    host::Host,
+    netlink::Netlink,
     plan::{Rules, fault},
     policy::prefix_text,
     render::{

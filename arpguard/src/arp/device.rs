@@ -1,8 +1,9 @@
 //! Which devices ARP can be sent on.
 
 use crate::{
+    device::{Device, Link, Unguardable},
     error::{Error, Result},
-    host::{Device, Host, Link, Unguardable},
+    host::Host,
     policy,
 };
 

@@ -16,8 +16,8 @@ use super::{
     socket::{Socket, Taken},
 };
 use crate::{
+    device::Device,
     error::{Error, Result},
-    host::Device,
     interrupt,
     progress::Progress,
 };

@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use crate::host::Device;
+use crate::device::Device;
 
 /// Addresses that nobody has (RFC 5737): who is asked may remember the sender of a question, and
 /// this does no harm.
@@ -41,7 +41,7 @@ pub fn outsider(device: &Device) -> Option<Ipv4Addr> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::{Address, Link};
+    use crate::device::{Address, Link};
 
     fn device(addresses: &[(&str, bool)]) -> Device {
         let address = |(text, secondary): &(&str, bool)| {

@@ -22,8 +22,8 @@ use nix::{
 
 use super::{answers::Heard, packet::Packet};
 use crate::{
+    device::Device,
     error::{Error, Result},
-    host::Device,
 };
 
 /// Longer than any ARP packet for IPv4 behind all tags that are looked behind.

@@ -17,8 +17,9 @@ use self::targets::{addresses, check, singles, subnets};
 use super::{Context, FOUND, args, print};
 use crate::{
     arp::{self, Answers, Expectation, Outcome, Probe, findings},
+    device::Device,
     error::{Error, Result},
-    host::{self, Device, Host},
+    host::{self, Host},
     render::{
         Format, Page,
         probe::{Found, json, table},

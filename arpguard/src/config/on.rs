@@ -8,8 +8,9 @@ use toml::Spanned;
 use super::{Config, Pattern, READ, Spot, file::Word};
 use crate::{
     datapath::Place,
+    device::Device,
     error::Result,
-    host::{Device, Host},
+    host::Host,
     plan::{self, Rules, Wanted},
     policy::{self, Placed, prefix_text},
 };

@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use crate::host::Device;
+use crate::device::Device;
 
 /// A device's name, or a shell pattern of names: `*`, `?`, `[ab]`, `[!ab]`.
 #[derive(Clone, Debug, PartialEq, Eq)]

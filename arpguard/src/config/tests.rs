@@ -7,7 +7,8 @@ use arpguard_common::policy::EVERY_DEVICE;
 use ipnet::Ipv4Net;
 
 use super::*;
-use crate::host::{Address, Device, Host, Link, Unguardable};
+use crate::device::{Address, Device, Link, Unguardable};
+use crate::host::Host;
 
 fn device(index: u32, name: &str, addresses: &[&str]) -> Device {
     let address = |text: &&str| {

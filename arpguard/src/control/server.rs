@@ -15,7 +15,7 @@ use tokio::{
 use tracing::{info, warn};
 
 use super::{BUILD, Error, LONGEST, Message, Reply, Result, client, is_trusted};
-use crate::{datapath::Store, host::Netlink, request::Context};
+use crate::{datapath::Store, netlink::Netlink, request::Context};
 
 const LISTEN: &str = "listen for commands";
 /// How long a client may take to ask, and to take its answer, while others wait.

@@ -16,8 +16,9 @@ use super::{
     sys,
 };
 use crate::{
+    device::Device,
     error::{Error, Result, errno},
-    host::{Device, Netlink},
+    netlink::Netlink,
 };
 
 /// XDP on veth copies each packet into a buffer of its own, and in the driver it takes segmentation

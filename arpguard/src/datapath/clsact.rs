@@ -25,8 +25,9 @@ use super::{
     program::Program,
 };
 use crate::{
+    device::Device,
     error::{Error, Result, errno},
-    host::{Device, Netlink},
+    netlink::Netlink,
 };
 
 const KIND: &str = "clsact";

@@ -20,8 +20,9 @@ use super::{
 };
 use crate::{
     datapath::Known,
+    device::Device,
     error::{Error, Result},
-    host::{Device, Host, Netlink},
+    netlink::Netlink,
 };
 
 const BRING_OVER: &str = "bring over what an older version of arpguard guards";
@@ -42,7 +43,7 @@ impl Writer {
     pub async fn bring_over(
         &mut self,
         netlink: &Netlink,
-        host: &Host,
+        devices: &[Device],
         known: impl Fn(&Datapath, &Device) -> Result<Known>,
     ) -> Result<()> {
         let Some((pins, former)) = self
@@ -55,7 +56,7 @@ impl Writer {
         let former = Former::read(former)?;
         let prepared = self
             .loaded()
-            .and_then(|datapath| former.prepare(datapath, host, known));
+            .and_then(|datapath| former.prepare(datapath, devices, known));
         if let Err(error) = prepared {
             // Nothing is attached to it yet, unless somebody has died on the way.
             if !pins.has_links() {
@@ -65,7 +66,7 @@ impl Writer {
             return Err(error.within(BRING_OVER, former.pins.display()));
         }
         let datapath = self.loaded()?;
-        for device in &host.devices {
+        for device in devices {
             former.hand_over(netlink, device, datapath, &pins).await?;
         }
         former.pins.remove()
@@ -112,7 +113,7 @@ impl Former {
     fn prepare(
         &self,
         datapath: &mut Datapath,
-        host: &Host,
+        devices: &[Device],
         known: impl Fn(&Datapath, &Device) -> Result<Known>,
     ) -> Result<()> {
         let changes: Vec<_> = self
@@ -125,8 +126,8 @@ impl Former {
             })
             .collect();
         datapath.commit(&changes, &mut |_| Ok(()))?;
-        for (device, note) in &self.notes {
-            if let Some(device) = host.by_index(*device) {
+        for device in devices {
+            if let Some(note) = self.notes.get(&device.index) {
                 let known = known(datapath, device)?;
                 datapath.know(&[known])?;
                 datapath.maps.start_counting(device.index)?;

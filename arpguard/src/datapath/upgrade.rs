@@ -15,8 +15,9 @@ use super::{
     sys,
 };
 use crate::{
+    device::Device,
     error::{Error, Result},
-    host::{Device, Host, Netlink},
+    netlink::Netlink,
 };
 
 const REPLACE: &str = "replace the programs on";
@@ -27,7 +28,7 @@ impl Datapath {
     ///
     /// # Errors
     /// Where the kernel refuses one. Those before it are replaced then, which does no harm.
-    pub async fn upgrade(&mut self, netlink: &Netlink, host: &Host) -> Result<bool> {
+    pub async fn upgrade(&mut self, netlink: &Netlink, devices: &[Device]) -> Result<bool> {
         let Some(pins) = self.pins().cloned() else {
             // What this process holds, it has loaded.
             return Ok(false);
@@ -40,7 +41,7 @@ impl Datapath {
         make_directory(&directory)?;
         object::load_over(&pins, &directory)?;
         let next = Programs::pinned(&directory)?;
-        for device in &host.devices {
+        for device in devices {
             self.replace(netlink, device, &next).await?;
         }
         self.take_over(&pins, next)?;

@@ -6,8 +6,9 @@ use tokio::sync::OwnedMutexGuard;
 
 use super::{Datapath, Held, Links, Maps, Pins, Programs, Store, lock::Lock, object, transaction};
 use crate::{
+    device::Device,
     error::{Error, Result},
-    host::{Host, Netlink},
+    netlink::Netlink,
 };
 
 /// What is loaded, while somebody works with it: opened from its pins, or borrowed from this process.
@@ -136,9 +137,9 @@ impl Writer {
     ///
     /// # Errors
     /// Where something cannot be removed. What remains is removed by the next call.
-    pub async fn remove(&mut self, netlink: &Netlink, host: &Host) -> Result<()> {
+    pub async fn remove(&mut self, netlink: &Netlink, devices: &[Device]) -> Result<()> {
         if let Some(mut datapath) = self.reader.0.take() {
-            for device in &host.devices {
+            for device in devices {
                 datapath.detach(netlink, device).await?;
             }
         }

@@ -1,6 +1,6 @@
 //! The IPv4 addresses of the devices.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use futures_util::TryStreamExt as _;
 use ipnet::Ipv4Net;
@@ -9,23 +9,11 @@ use rtnetlink::packet_route::{
     address::{AddressAttribute, AddressFlags, AddressMessage, AddressScope},
 };
 
-use super::Netlink;
-use crate::error::{Error, Result};
-
-/// One IPv4 address of a device.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Address {
-    /// The address itself (`IFA_LOCAL`).
-    pub address: Ipv4Addr,
-    /// The subnet that is on the link: the peer's, on a point-to-point device.
-    pub subnet: Ipv4Net,
-    /// The broadcast address, if it has one.
-    pub broadcast: Option<Ipv4Addr>,
-    /// Whether another address of the device in the same subnet came first.
-    pub secondary: bool,
-    /// Whether it is valid on the host alone (`scope host`), so never a sender on a link.
-    pub host_scope: bool,
-}
+use crate::{
+    device::Address,
+    error::{Error, Result},
+    netlink::Netlink,
+};
 
 /// Reads all addresses with the index of their device, in the kernel's order: on each device the
 /// one that it prefers comes first.

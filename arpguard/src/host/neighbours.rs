@@ -6,8 +6,8 @@ use arpguard_common::wire::Mac;
 use futures_util::TryStreamExt as _;
 use rtnetlink::packet_route::neighbour::NeighbourAttribute;
 
-use super::Netlink;
 use crate::error::{Error, Result};
+use crate::netlink::Netlink;
 
 /// The hardware addresses of the stations that the kernel knows behind the device with this
 /// interface index.

@@ -8,8 +8,8 @@ use rtnetlink::{
     packet_route::route::{RouteAddress, RouteAttribute},
 };
 
-use super::Netlink;
 use crate::error::{Error, Result};
+use crate::netlink::Netlink;
 
 pub(super) async fn read_default_sources(netlink: &Netlink) -> Result<Vec<(u32, Ipv4Addr)>> {
     let mut sources = Vec::new();

@@ -9,7 +9,7 @@ use ipnet::Ipv4Net;
 use super::{Rules, Wanted};
 use crate::{
     datapath::{Attached, Place},
-    host::Device,
+    device::Device,
 };
 
 /// The first of the wanted devices that is not guarded as it shall be.

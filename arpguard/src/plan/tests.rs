@@ -1,5 +1,5 @@
 use super::*;
-use crate::host::{Address, Link};
+use crate::device::{Address, Link};
 
 fn device(addresses: &[(&str, bool)]) -> Device {
     let address = |(text, secondary): &(&str, bool)| {

@@ -3,7 +3,7 @@
 use super::{Rules, between};
 use crate::{
     datapath::{Attached, Change, Mode},
-    host::Device,
+    device::Device,
 };
 
 /// What is in force.

@@ -10,8 +10,9 @@ use ipnet::Ipv4Net;
 
 use super::{Hide, Placed, Rip, prefix_text};
 use crate::{
+    device::Device,
     error::{Error, Result},
-    host::{Device, Host},
+    host::Host,
 };
 
 const HIDE: &str = "hide";

@@ -1,8 +1,9 @@
 //! The devices that a policy is about.
 
 use crate::{
+    device::{Device, Unguardable},
     error::{Error, Result},
-    host::{Device, Host, Unguardable},
+    host::Host,
 };
 
 const GUARD: &str = "guard";

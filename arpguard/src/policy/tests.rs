@@ -1,8 +1,9 @@
 use std::slice;
 
 use super::*;
+use crate::device::{Address, Link, Unguardable};
 use crate::error::Error;
-use crate::host::{Address, Host, Link, Unguardable};
+use crate::host::Host;
 
 fn address(text: &str) -> Address {
     let subnet: Ipv4Net = text.parse().unwrap();

@@ -6,7 +6,8 @@ use serde::Serialize;
 
 use super::rules::Rule;
 use crate::{
-    host::{Device, Host},
+    device::Device,
+    host::Host,
     plan::{Plan, Rules},
     policy::prefix_text,
 };

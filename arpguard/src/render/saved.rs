@@ -11,7 +11,8 @@ use ipnet::Ipv4Net;
 use super::rules::rip_text;
 use crate::{
     config::only,
-    host::{Device, Host},
+    device::Device,
+    host::Host,
     plan::State,
     policy::{self, Hide, Rip, prefix_text},
 };

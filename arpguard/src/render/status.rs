@@ -11,7 +11,8 @@ use serde::Serialize;
 use crate::{
     datapath::{Attached, Datapath, Egress, Ingress, Keeper, Totals},
     error::Result,
-    host::{Host, Netlink},
+    host::Host,
+    netlink::Netlink,
 };
 
 /// The state of a network namespace.

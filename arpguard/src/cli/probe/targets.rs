@@ -6,8 +6,8 @@ use ipnet::Ipv4Net;
 
 use super::PROBE;
 use crate::{
+    device::Device,
     error::{Error, Result},
-    host::Device,
     policy::{prefix_text, unresolvable},
 };
 

@@ -1,7 +1,7 @@
 use arpguard_common::verdict::Mode;
 
 use super::*;
-use crate::host::Link;
+use crate::device::Link;
 
 fn rules(all: &[(u32, &str, Mode)]) -> Rules {
     let mut rules = Rules::default();

@@ -4,7 +4,7 @@ use ipnet::Ipv4Net;
 use super::*;
 use crate::{
     datapath::{Attached, Egress, Ingress},
-    host::{Address, Link},
+    device::{Address, Link},
     plan::Rules,
 };
 

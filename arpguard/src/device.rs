@@ -1,0 +1,94 @@
+//! A network device, as all rooms speak of it: who observes the host, who plans, and who writes to
+//! the kernel.
+
+use std::{fmt, net::Ipv4Addr};
+
+use arpguard_common::wire::Mac;
+use ipnet::Ipv4Net;
+
+/// A network device.
+#[derive(Clone, Debug)]
+pub struct Device {
+    /// Interface index, unique in the namespace.
+    pub index: u32,
+    /// Interface name.
+    pub name: String,
+    /// Kind of a virtual device (`veth`, `bond`, `vlan`); `None` for a NIC.
+    pub kind: Option<String>,
+    /// Hardware address, where it is an Ethernet one.
+    pub mac: Option<Mac>,
+    /// Whether frames can leave it.
+    pub link: Link,
+    /// Why it cannot be guarded; `None` where it can.
+    pub unguardable: Option<Unguardable>,
+    /// The XDP program on it.
+    pub xdp: Option<Xdp>,
+    /// Its IPv4 addresses, the preferred one first.
+    pub addresses: Vec<Address>,
+}
+
+impl Device {
+    /// Whether the device has this address.
+    pub fn has(&self, address: Ipv4Addr) -> bool {
+        self.addresses.iter().any(|own| own.address == address)
+    }
+}
+
+/// Whether frames can leave a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Link {
+    /// It is up, and something is at the other end.
+    Up,
+    /// It is up without a carrier: the cable, or the peer, is not there.
+    NoCarrier,
+    /// It was not brought up.
+    Down,
+}
+
+/// Why a device is not guarded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unguardable {
+    /// The loopback device.
+    Loopback,
+    /// A device without ARP, such as a tunnel.
+    NoArp,
+    /// A device of another link layer than Ethernet.
+    NotEthernet,
+    /// A port of this device, which is the one that has addresses and speaks ARP.
+    Port(u32),
+}
+
+impl fmt::Display for Unguardable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Loopback => "it is the loopback device, which speaks no ARP",
+            Self::NoArp => "it speaks no ARP (NOARP)",
+            Self::NotEthernet => "it is not an Ethernet device",
+            Self::Port(_) => "it is a port of a bridge or bond, which speaks ARP in its place",
+        })
+    }
+}
+
+/// An XDP program on a device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Xdp {
+    /// Identifier of the program.
+    pub program: u32,
+    /// Whether it runs behind the driver, on packets that are already the kernel's (`xdpgeneric`).
+    pub generic: bool,
+}
+
+/// One IPv4 address of a device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address {
+    /// The address itself (`IFA_LOCAL`).
+    pub address: Ipv4Addr,
+    /// The subnet that is on the link: the peer's, on a point-to-point device.
+    pub subnet: Ipv4Net,
+    /// The broadcast address, if it has one.
+    pub broadcast: Option<Ipv4Addr>,
+    /// Whether another address of the device in the same subnet came first.
+    pub secondary: bool,
+    /// Whether it is valid on the host alone (`scope host`), so never a sender on a link.
+    pub host_scope: bool,
+}
