@@ -48,7 +48,9 @@ impl Lab {
 
     /// The real server asks for its neighbour as the VIP.
     fn asks_as_the_vip(&self) {
-        self.server.sh("ip neigh flush dev eth0");
+        // Of the others, which ask at full speed, new entries come faster than they go.
+        let flush = format!("ip neigh flush to {NEIGHBOUR} dev eth0");
+        self.server.sh(&flush);
         self.server.enter(|| {
             let socket = UdpSocket::bind((VIP, 0)).unwrap();
             socket.send_to(b"?", (NEIGHBOUR, 9)).unwrap();
