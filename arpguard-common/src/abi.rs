@@ -11,7 +11,7 @@ mod word;
 use core::net::Ipv4Addr;
 
 use crate::{
-    verdict::{Mode, Policy, Reason},
+    verdict::{Decider, Reason},
     wire::Mac,
 };
 
@@ -23,11 +23,11 @@ pub use self::{
 
 /// Changes whenever the layout of a map does: state in the kernel with another number is another
 /// version's.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Older versions in which rules, and user space's notes, are laid out as in this one: what they
 /// guard can be brought over.
-pub const FORMER: &[u32] = &[1];
+pub const FORMER: &[u32] = &[1, 2];
 
 /// How many single addresses there is room for, on every device and on single ones together.
 pub const MAX_ADDRESSES: u32 = 1 << 20;
@@ -190,27 +190,22 @@ impl Device {
     }
 }
 
-const MODES: usize = 2;
 /// One row for frames that no policy decided, then one for each policy and mode.
-pub const ROWS: usize = 1 + Policy::COUNT * MODES;
+pub const ROWS: usize = Decider::COUNT;
 
-/// How many frames were judged on one device by one CPU, by policy, mode and reason:
-/// see [`counter`].
+/// How many frames were judged on one device by one CPU, by who decided and why: see [`counter`].
 pub type Counters = [u64; ROWS * Reason::COUNT];
 
 /// Where in [`Counters`] the frames of one kind of verdict are counted.
 #[inline(always)]
-pub const fn counter(decided_by: Option<(Policy, Mode)>, reason: Reason) -> usize {
-    row(decided_by) * Reason::COUNT + reason as usize
+pub fn counter(decider: impl Into<Decider>, reason: Reason) -> usize {
+    row(decider) * Reason::COUNT + reason as usize
 }
 
 /// The number of who decided, below [`ROWS`].
 #[inline(always)]
-pub const fn row(decided_by: Option<(Policy, Mode)>) -> usize {
-    match decided_by {
-        None => 0,
-        Some((policy, mode)) => 1 + policy as usize * MODES + mode as usize,
-    }
+pub fn row(decider: impl Into<Decider>) -> usize {
+    usize::from(decider.into().number())
 }
 
 /// How many events of one device one CPU has written and left out, by [`row`]: those over the rate
@@ -232,6 +227,7 @@ const _: () = {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::verdict::{Mode, Policy};
     extern crate std;
     use std::collections::BTreeSet;
 
@@ -244,6 +240,15 @@ mod tests {
         assert_eq!(rule.to_bytes(), [1, 3, 24, 0, 10, 0, 0, 9]);
         assert_eq!(Rule::from_bytes(rule.to_bytes()), Some(rule));
         assert_eq!(Rule::from_bytes([0; 8]), None);
+        let [a, b, c, d] = 0x0102_0304_u32.to_ne_bytes();
+        let rule = Rule::pin(32, 0x0102_0304, Mode::Enforce);
+        assert_eq!(rule.to_bytes(), [2, 0, 32, 0, a, b, c, d]);
+        assert_eq!((rule.policy(), rule.home()), (Policy::Pin, 0x0102_0304));
+        assert_eq!(rule.rip(), None);
+        let rule = Rule::strict(true, Mode::Audit);
+        assert_eq!(rule.to_bytes(), [3, 5, 0, 0, 0, 0, 0, 0]);
+        assert_eq!((rule.policy(), rule.home()), (Policy::Strict, 0));
+        assert!(rule.wants_same_subnet() && !rule.shields());
         let local = Local::own(Ipv4Addr::new(10, 0, 0, 9));
         assert_eq!(local.to_bytes(), [10, 0, 0, 9, 2, 0, 0, 0]);
         assert_eq!(Local::from_bytes(local.to_bytes()), Some(local));
@@ -262,16 +267,14 @@ mod tests {
     #[test]
     fn every_verdict_has_a_counter_of_its_own() {
         let mut seen = BTreeSet::new();
-        let deciders = [
-            None,
-            Some((Policy::Hide, Mode::Enforce)),
-            Some((Policy::Hide, Mode::Audit)),
-        ];
+        let both = |policy: &Policy| [Mode::Enforce, Mode::Audit].map(|mode| Some((*policy, mode)));
+        let deciders = Policy::ALL.iter().flat_map(both).chain([None]);
         for decided_by in deciders {
             for reason in Reason::ALL {
                 assert!(seen.insert(counter(decided_by, *reason)));
             }
         }
+        assert_eq!(seen.first(), Some(&0));
         assert_eq!(seen.last(), Some(&(size_of::<Counters>() / 8 - 1)));
         assert_eq!(seen.len(), size_of::<Counters>() / 8);
     }

@@ -4,7 +4,7 @@ use crate::{
     abi::Rule,
     frame::{Frame, Place},
     policy::{EVERY_DEVICE, Tables, View},
-    verdict::{Action, Reason, Receive, Send, Verdict},
+    verdict::{Action, Decider, Policy, Reason, Receive, Send, Verdict},
     wire::{ARP_LEN, Arp, Kind, Mac},
 };
 
@@ -59,23 +59,23 @@ const fn seen_from(place: Place, device: u32) -> u32 {
 /// Judges a packet that came in a frame to `destination`.
 #[inline(always)]
 fn received<T: Tables>(arp: &Arp, destination: Mac, view: &View<'_, T>) -> Verdict<Receive> {
-    let reason = match arp.kind {
-        Kind::Request => Some(Reason::HiddenRequest),
-        Kind::Probe => Some(Reason::HiddenProbe),
-        Kind::Announcement | Kind::Reply => None,
+    let asks = match arp.kind {
+        Kind::Request | Kind::Probe => true,
+        Kind::Announcement | Kind::Reply => false,
     };
-    if let Some(reason) = reason
-        && let Some(rule) = view.rule(arp.tpa)
+    let found = if asks { view.found(arp.tpa) } else { None };
+    if let Some(rule) = found
+        && view.bars(rule, arp.tpa)
     {
-        return decide(rule, Receive::Drop, reason);
+        return decide(rule, Receive::Drop, asked(rule.policy(), arp.kind));
     }
+    // A probe has no sender.
     if arp.kind == Kind::Probe {
         return Verdict::PERMITTED;
     }
-    let Some(rule) = view.rule(arp.spa) else {
-        return Verdict::PERMITTED;
-    };
-    if arp.kind == Kind::Request
+    let hidden = view.hidden_by(arp.spa);
+    if let Some(rule) = hidden
+        && arp.kind == Kind::Request
         && view.owns(arp.tpa)
         && let Some(mac) = view.mac()
         // The kernel ignores what is addressed to another station (PACKET_OTHERHOST).
@@ -83,12 +83,36 @@ fn received<T: Tables>(arp: &Arp, destination: Mac, view: &View<'_, T>) -> Verdi
     {
         return decide(rule, Receive::Answer(mac), Reason::MartianRequest);
     }
+    if let Some(rule) = found
+        && rule.wants_same_subnet()
+        && arp.kind == Kind::Request
+        && !view.is_on_link(arp.spa)
+    {
+        return decide(rule, Receive::Drop, Reason::WrongSubnet);
+    }
     // Any packet with the address as its sender is a conflict to a daemon that defends it
     // (RFC 5227, section 2.4).
-    if rule.shields() {
+    if let Some(rule) = hidden
+        && rule.shields()
+    {
         return decide(rule, Receive::Drop, Reason::ShieldedClaim);
     }
     Verdict::PERMITTED
+}
+
+/// Why what asks for an address that is kept out of the device's ARP is dropped.
+#[inline(always)]
+const fn asked(policy: Policy, kind: Kind) -> Reason {
+    match (policy, kind) {
+        (Policy::Hide | Policy::Pin, Kind::Probe) => Reason::HiddenProbe,
+        (Policy::Hide | Policy::Pin, Kind::Request | Kind::Announcement | Kind::Reply) => {
+            Reason::HiddenRequest
+        }
+        (Policy::Strict, Kind::Probe) => Reason::ForeignProbe,
+        (Policy::Strict, Kind::Request | Kind::Announcement | Kind::Reply) => {
+            Reason::ForeignRequest
+        }
+    }
 }
 
 /// Judges a packet that is about to leave.
@@ -107,7 +131,12 @@ fn sent<T: Tables>(arp: &Arp, view: &View<'_, T>) -> Verdict<Send> {
             Some(rip) => decide(rule, Send::Rewrite(rip), Reason::LeakingRequest),
             None => decide(rule, Send::Drop, Reason::NoRip),
         },
-        Kind::Probe => decide(rule, Send::Drop, Reason::LeakingProbe),
+        Kind::Probe => match rule.policy() {
+            Policy::Hide | Policy::Pin => decide(rule, Send::Drop, Reason::LeakingProbe),
+            // Who detects duplicates asks for an address that the device is about to own (RFC 5227,
+            // section 2.1).
+            Policy::Strict => Verdict::PERMITTED,
+        },
         Kind::Announcement => decide(rule, Send::Drop, Reason::LeakingAnnouncement),
         Kind::Reply => decide(rule, Send::Drop, Reason::LeakingReply),
     }
@@ -118,6 +147,6 @@ fn decide<A: Action>(rule: Rule, action: A, reason: Reason) -> Verdict<A> {
     Verdict {
         action,
         reason,
-        decided_by: Some((rule.policy(), rule.mode())),
+        decider: Decider::new(rule.policy(), rule.mode()),
     }
 }

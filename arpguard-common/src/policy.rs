@@ -3,7 +3,8 @@
 use core::net::Ipv4Addr;
 
 use crate::{
-    abi::{Rule, Shape},
+    abi::{Local, Rule, Shape},
+    verdict::{Mode, Policy},
     wire::Mac,
 };
 
@@ -18,8 +19,8 @@ pub trait Tables {
     fn exact(&self, device: u32, address: Ipv4Addr) -> Option<Rule>;
     /// The rule for the longest prefix that holds this address.
     fn prefix(&self, device: u32, address: Ipv4Addr) -> Option<Rule>;
-    /// The device's own address for a target (see [`crate::abi::Local`]).
-    fn local(&self, device: u32, target: Ipv4Addr) -> Option<crate::abi::Local>;
+    /// The device's own address for a target (see [`Local`]).
+    fn local(&self, device: u32, target: Ipv4Addr) -> Option<Local>;
     /// The device's hardware address.
     fn mac(&self, device: u32) -> Option<Mac>;
 }
@@ -42,9 +43,40 @@ impl<'a, T: Tables> View<'a, T> {
         Self { tables, device }
     }
 
-    /// The rule for `address`: of the longest match, on this device before every device.
+    /// The rule that keeps `address` out of this device's ARP.
     #[inline(always)]
     pub fn rule(&self, address: Ipv4Addr) -> Option<Rule> {
+        match self.found(address) {
+            Some(rule) if self.bars(rule, address) => Some(rule),
+            Some(_) | None => None,
+        }
+    }
+
+    /// The rule that hides `address` here, whoever owns it.
+    #[inline(always)]
+    pub fn hidden_by(&self, address: Ipv4Addr) -> Option<Rule> {
+        match self.found(address) {
+            Some(rule) if rule.policy() != Policy::Strict && self.bars(rule, address) => Some(rule),
+            Some(_) | None => None,
+        }
+    }
+
+    /// Whether `rule`, which was found for `address`, keeps it out of this device's ARP.
+    ///
+    /// A frame that belongs to a VLAN is the business of that VLAN's device: which one it is, and
+    /// what it owns, its parent cannot tell.
+    #[inline(always)]
+    pub fn bars(&self, rule: Rule, address: Ipv4Addr) -> bool {
+        match rule.policy() {
+            Policy::Hide => true,
+            Policy::Pin => self.device != EVERY_DEVICE && self.device != rule.home(),
+            Policy::Strict => self.device != EVERY_DEVICE && !self.owns(address),
+        }
+    }
+
+    /// The rule for `address`: of the longest match, on this device before every device.
+    #[inline(always)]
+    pub fn found(&self, address: Ipv4Addr) -> Option<Rule> {
         let Self { tables, device } = *self;
         let shape = tables.shape();
         let own = device != EVERY_DEVICE;
@@ -79,11 +111,13 @@ impl<'a, T: Tables> View<'a, T> {
     /// Whether the device itself has this address.
     #[inline(always)]
     pub fn owns(&self, address: Ipv4Addr) -> bool {
-        self.device != EVERY_DEVICE
-            && self
-                .tables
-                .local(self.device, address)
-                .is_some_and(|local| local.is_own())
+        self.local(address).is_some_and(Local::is_own)
+    }
+
+    /// Whether this address is in a subnet of the device.
+    #[inline(always)]
+    pub fn is_on_link(&self, address: Ipv4Addr) -> bool {
+        self.local(address).is_some_and(Local::is_on_link)
     }
 
     /// The device's hardware address.
@@ -97,26 +131,27 @@ impl<'a, T: Tables> View<'a, T> {
     /// The RIP of the rule, where the device has it; else the device's own address for the target,
     /// as `arp_announce=2` chooses it: another device's RIP would be announced with a hardware
     /// address that is not its own. A device without addresses takes the RIP as it is. Never an
-    /// address that is hidden itself.
+    /// address that is kept out of the device's ARP itself.
     #[inline(always)]
     pub fn sender(&self, rule: Rule, target: Ipv4Addr) -> Option<Ipv4Addr> {
         let chosen = rule.rip().unwrap_or(Ipv4Addr::UNSPECIFIED);
         let rip = if self.owns(chosen) {
             chosen
         } else {
-            self.primary(target).unwrap_or(chosen)
+            self.local(target).map_or(chosen, Local::primary)
         };
-        if rip.is_unspecified() || self.rule(rip).is_some() {
+        let barred = |rule: Rule| rule.mode() == Mode::Enforce;
+        if rip.is_unspecified() || self.rule(rip).is_some_and(barred) {
             return None;
         }
         Some(rip)
     }
 
     #[inline(always)]
-    fn primary(&self, target: Ipv4Addr) -> Option<Ipv4Addr> {
+    fn local(&self, target: Ipv4Addr) -> Option<Local> {
         if self.device == EVERY_DEVICE {
             return None;
         }
-        Some(self.tables.local(self.device, target)?.primary())
+        self.tables.local(self.device, target)
     }
 }

@@ -48,18 +48,27 @@ words! {
         HiddenRequest = "hidden_request",
         /// Received: a probe for a hidden address, which the kernel would defend: dropped.
         HiddenProbe = "hidden_probe",
+        /// Received by a strict device: a request for an address that is not its own: dropped.
+        ForeignRequest = "foreign_request",
+        /// Received by a strict device: a probe for an address that is not its own, which the kernel
+        /// would defend if another device had it: dropped.
+        ForeignProbe = "foreign_probe",
+        /// Received by a strict device: a request from outside of its subnets: dropped.
+        WrongSubnet = "wrong_subnet",
         /// Received: somebody's claim of a shielded address: dropped.
         ShieldedClaim = "shielded_claim",
         /// Received: a request for an address of the device from a hidden one, which the kernel
         /// would discard as a martian: answered.
         MartianRequest = "martian_request",
-        /// Sent: a request from a hidden address: sent from the RIP instead.
+        /// Sent: a request from a hidden address, or one that a strict device does not own: sent from
+        /// the RIP instead.
         LeakingRequest = "leaking_request",
-        /// Sent: a request from a hidden address, with no RIP to take its place: dropped.
+        /// Sent: such a request, with no RIP to take its sender's place: dropped.
         NoRip = "no_rip",
-        /// Sent: an announcement of a hidden address: dropped.
+        /// Sent: an announcement of a hidden address, or one that a strict device does not own:
+        /// dropped.
         LeakingAnnouncement = "leaking_announcement",
-        /// Sent: a reply from a hidden address: dropped.
+        /// Sent: a reply from a hidden address, or one that a strict device does not own: dropped.
         LeakingReply = "leaking_reply",
         /// Sent: a probe for a hidden address: dropped.
         LeakingProbe = "leaking_probe",
@@ -75,6 +84,9 @@ impl Reason {
             Self::LeakingRequest => "rewritten",
             Self::HiddenRequest
             | Self::HiddenProbe
+            | Self::ForeignRequest
+            | Self::ForeignProbe
+            | Self::WrongSubnet
             | Self::ShieldedClaim
             | Self::NoRip
             | Self::LeakingAnnouncement
@@ -99,6 +111,10 @@ words! {
     Policy {
         /// The LAN never learns from this host that it has the address.
         Hide = "hide",
+        /// Of this host's devices only one answers and speaks for the address.
+        Pin = "pin",
+        /// The device answers and speaks only for what it owns and what is pinned to it.
+        Strict = "strict",
     }
 }
 
@@ -132,8 +148,71 @@ pub struct Verdict<A> {
     pub action: A,
     /// Why.
     pub reason: Reason,
-    /// The policy that decided, and how it is applied; `None` where there was none.
-    pub decided_by: Option<(Policy, Mode)>,
+    /// The policy that decided, if one did.
+    pub decider: Decider,
+}
+
+/// A policy that decided, and how it is applied; or nobody.
+///
+/// One byte, of which nothing is ever undefined: of an `Option` of two enums the second is where the
+/// first is none, and the verifier takes no program that as much as moves such a byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(transparent)]
+pub struct Decider(u8);
+
+impl Decider {
+    /// No policy.
+    pub const NOBODY: Self = Self(0);
+    /// How many there are: nobody, and each policy in each mode.
+    pub const COUNT: usize = 1 + Policy::COUNT * Mode::COUNT;
+
+    /// A policy, in a mode.
+    #[inline(always)]
+    pub const fn new(policy: Policy, mode: Mode) -> Self {
+        Self(1 + policy as u8 * Mode::COUNT as u8 + mode as u8)
+    }
+
+    /// The one with this number; `None` where nobody has it.
+    pub const fn from_number(number: u8) -> Option<Self> {
+        if (number as usize) < Self::COUNT {
+            Some(Self(number))
+        } else {
+            None
+        }
+    }
+
+    /// Its number, below [`Self::COUNT`].
+    #[inline(always)]
+    pub const fn number(self) -> u8 {
+        self.0
+    }
+
+    /// The policy and its mode; `None` for nobody.
+    pub const fn policy(self) -> Option<(Policy, Mode)> {
+        let Some(number) = self.0.checked_sub(1) else {
+            return None;
+        };
+        match Policy::from_number(number / Mode::COUNT as u8) {
+            Some(policy) => Some((policy, self.mode())),
+            None => None,
+        }
+    }
+
+    /// How the verdict is applied. Nobody's is carried out.
+    #[inline(always)]
+    pub const fn mode(self) -> Mode {
+        if self.0 != 0 && self.0.is_multiple_of(Mode::COUNT as u8) {
+            Mode::Audit
+        } else {
+            Mode::Enforce
+        }
+    }
+}
+
+impl From<Option<(Policy, Mode)>> for Decider {
+    fn from(decided_by: Option<(Policy, Mode)>) -> Self {
+        decided_by.map_or(Self::NOBODY, |(policy, mode)| Self::new(policy, mode))
+    }
 }
 
 /// How a policy is applied.
@@ -144,6 +223,11 @@ pub enum Mode {
     Enforce,
     /// Verdicts are counted and reported, and the frame goes on.
     Audit,
+}
+
+impl Mode {
+    /// How many there are.
+    pub const COUNT: usize = 2;
 }
 
 /// An action that can be withheld.
@@ -165,21 +249,21 @@ impl<A: Action> Verdict<A> {
     pub const UNPARSED: Self = Self {
         action: A::PASS,
         reason: Reason::Unparsed,
-        decided_by: None,
+        decider: Decider::NOBODY,
     };
     /// ARP that no policy is about.
     pub const PERMITTED: Self = Self {
         action: A::PASS,
         reason: Reason::Permitted,
-        decided_by: None,
+        decider: Decider::NOBODY,
     };
 
     /// What to do with the frame: under audit, nothing.
     #[inline(always)]
     pub fn act(self) -> A {
-        match self.decided_by {
-            Some((_, Mode::Audit)) => A::PASS,
-            Some((_, Mode::Enforce)) | None => self.action,
+        match self.decider.mode() {
+            Mode::Audit => A::PASS,
+            Mode::Enforce => self.action,
         }
     }
 }

@@ -22,7 +22,7 @@ pub(crate) fn count<A>(device: u32, verdict: &Verdict<A>) {
     let row = unsafe { &mut *row };
     // The compiler knows that the index is inside and would leave the check out; the verifier of
     // Linux 5.10 does not see it. So the compiler must not know.
-    let at = black_box(counter(verdict.decided_by, verdict.reason));
+    let at = black_box(counter(verdict.decider, verdict.reason));
     if let Some(cell) = row.get_mut(at) {
         *cell = cell.wrapping_add(1);
     }

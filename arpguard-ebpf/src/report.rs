@@ -9,7 +9,7 @@ use core::{hint::black_box, net::Ipv4Addr};
 use arpguard_common::{
     abi::{EVENTS_LEN, Event, Listener, MAX_DEVICES, Meters, row},
     frame::{Frame, Place},
-    verdict::{Direction, Reason, Verdict},
+    verdict::{Decider, Direction, Reason, Verdict},
     wire::Mac,
 };
 use aya_ebpf::{
@@ -54,7 +54,7 @@ pub(crate) fn report<F: Frame, A>(
         at: place.at,
         device,
         rip,
-        row: row(verdict.decided_by),
+        decider: verdict.decider,
         reason: verdict.reason,
         direction,
     };
@@ -66,7 +66,7 @@ struct Told {
     at: usize,
     device: u32,
     rip: Ipv4Addr,
-    row: usize,
+    decider: Decider,
     reason: Reason,
     direction: Direction,
 }
@@ -86,7 +86,7 @@ fn write<F: Frame>(frame: &F, listener: &Listener, told: &Told) {
     // SAFETY: the row is this CPU's own, and a program is not interrupted by itself on one CPU.
     let meters = unsafe { &mut *meters };
     // As in `count`: the check must stay for the verifier of Linux 5.10.
-    let at = black_box(told.row);
+    let at = black_box(row(told.decider));
     let Some([suppressed, lost, began, written, ever_suppressed, ever_lost]) = meters.get_mut(at)
     else {
         return;
@@ -107,7 +107,7 @@ fn write<F: Frame>(frame: &F, listener: &Listener, told: &Told) {
     let mac = |at| Mac(frame.read(at).unwrap_or_default());
     let mut event = Event::new(
         (now, told.device, told.direction),
-        (told.row, told.reason),
+        (told.decider, told.reason),
         (mac(0), mac(size_of::<Mac>())),
         frame.read(told.at),
         told.rip,

@@ -11,17 +11,19 @@ mod source;
 use std::path::PathBuf;
 
 use arpguard_common::verdict::Mode as Carry;
+use ipnet::Ipv4Net;
+use toml::Spanned;
 
 pub(crate) use self::pattern::only;
 pub use self::source::Source;
 use self::{
-    file::{File, List},
+    file::{File, List, Name, Word},
     pattern::Pattern,
 };
 use crate::{
     datapath::Mode,
     error::{Error, Result},
-    policy::{self, Hide, MEANT, NEEDED, Part, Refusal, Rip},
+    policy::{self, Block, EVERY_ADDRESS, Kind, MEANT, Part, Refusal, Rip},
 };
 
 const READ: &str = "read the policy";
@@ -32,8 +34,8 @@ pub struct Config {
     sources: Vec<Source>,
     devices: Option<(Spot, List<Pattern>)>,
     attach: Option<(Spot, Mode)>,
-    hides: Vec<Hide>,
-    /// Where each of `hides` comes from.
+    blocks: Vec<Block>,
+    /// Where each of `blocks` comes from.
     origins: Vec<Origin>,
 }
 
@@ -46,14 +48,25 @@ struct Spot {
     offset: usize,
 }
 
-/// Where the parts of one `[[hide]]` are.
+/// Where the parts of one block are.
 #[derive(Debug)]
 struct Origin {
     source: usize,
     /// Of each of the prefixes.
     prefixes: Vec<usize>,
     rip: usize,
-    dev: Option<List<Pattern>>,
+    dev: Dev,
+}
+
+/// The devices that a block names.
+#[derive(Debug)]
+enum Dev {
+    /// None, which stands for all.
+    Every,
+    /// These.
+    These(List<Pattern>),
+    /// The one that addresses are pinned to.
+    Home(Spanned<Word<Name>>),
 }
 
 impl Config {
@@ -97,7 +110,7 @@ impl Config {
             sources: Vec::new(),
             devices: None,
             attach: None,
-            hides: Vec::new(),
+            blocks: Vec::new(),
             origins: Vec::new(),
         };
         for source in sources {
@@ -108,7 +121,7 @@ impl Config {
             config.sources.push(source);
             config.add(file)?;
         }
-        policy::check(&config.hides).map_err(|refusal| config.refusal(refusal))?;
+        policy::check(&config.blocks).map_err(|refusal| config.refusal(refusal))?;
         Ok(config)
     }
 
@@ -139,49 +152,106 @@ impl Config {
             }
             self.attach.get_or_insert((spot, attach.into_inner()));
         }
-        file.hide
-            .into_iter()
-            .try_for_each(|hide| self.add_hide(source, hide))
+        for hide in file.hide {
+            self.add_hide(source, hide)?;
+        }
+        for pin in file.pin {
+            self.add_pin(source, pin)?;
+        }
+        for strict in file.strict {
+            self.add_strict(source, strict)?;
+        }
+        Ok(())
     }
 
     fn add_hide(&mut self, source: usize, hide: file::Hide) -> Result<()> {
-        for (offset, is_empty, why) in [
-            (
-                hide.ip.at,
-                hide.ip.elements.is_empty(),
-                "it names nothing to hide",
-            ),
-            hide.dev.as_ref().map_or((0, false, ""), |dev| {
-                (
-                    dev.at,
-                    dev.elements.is_empty(),
-                    "it names no device to hide it on",
-                )
-            }),
-        ] {
-            if is_empty {
-                return Err(self.refuse(Spot { source, offset }, why));
-            }
-        }
-        let prefixes = &hide.ip.elements;
-        self.origins.push(Origin {
-            source,
-            prefixes: prefixes.iter().map(|prefix| prefix.span().start).collect(),
-            rip: hide.rip.as_ref().map_or(hide.ip.at, |rip| rip.span().start),
-            dev: hide.dev,
-        });
-        self.hides.push(Hide {
-            prefixes: prefixes.iter().map(|prefix| prefix.get_ref().0.0).collect(),
+        let rip = hide.rip.as_ref().map_or(hide.ip.at, |rip| rip.span().start);
+        let kind = Kind::Hide {
             rip: hide.rip.map_or(Rip::Auto, |rip| rip.into_inner().0.0),
             shield: hide.shield,
-            mode: if hide.audit {
-                Carry::Audit
-            } else {
-                Carry::Enforce
-            },
+        };
+        let (prefixes, places) = self.addresses(source, &hide.ip, "it names nothing to hide")?;
+        let dev = self.dev(source, hide.dev, "it names no device to hide it on")?;
+        self.origins.push(Origin {
+            source,
+            prefixes: places,
+            rip,
+            dev,
+        });
+        self.blocks.push(Block {
+            kind,
+            prefixes,
+            mode: mode(hide.audit),
             force: hide.force,
         });
         Ok(())
+    }
+
+    fn add_pin(&mut self, source: usize, pin: file::Pin) -> Result<()> {
+        let (prefixes, places) = self.addresses(source, &pin.ip, "it names nothing to pin")?;
+        self.origins.push(Origin {
+            source,
+            prefixes: places,
+            rip: pin.ip.at,
+            dev: Dev::Home(pin.dev),
+        });
+        self.blocks.push(Block {
+            kind: Kind::Pin,
+            prefixes,
+            mode: mode(pin.audit),
+            force: pin.force,
+        });
+        Ok(())
+    }
+
+    fn add_strict(&mut self, source: usize, strict: Spanned<file::Strict>) -> Result<()> {
+        let at = strict.span().start;
+        let strict = strict.into_inner();
+        let dev = self.dev(source, strict.dev, "it names no device to be strict")?;
+        self.origins.push(Origin {
+            source,
+            prefixes: vec![at],
+            rip: at,
+            dev,
+        });
+        self.blocks.push(Block {
+            kind: Kind::Strict {
+                same_subnet: strict.same_subnet,
+            },
+            prefixes: vec![EVERY_ADDRESS],
+            mode: mode(strict.audit),
+            force: false,
+        });
+        Ok(())
+    }
+
+    /// The addresses of a list, and where each is; `nothing` says what is wrong where there are none.
+    fn addresses(
+        &self,
+        source: usize,
+        list: &List<file::Prefix>,
+        nothing: &str,
+    ) -> Result<(Vec<Ipv4Net>, Vec<usize>)> {
+        if list.elements.is_empty() {
+            let offset = list.at;
+            return Err(self.refuse(Spot { source, offset }, nothing));
+        }
+        let elements = list.elements.iter();
+        Ok(elements
+            .map(|prefix| (prefix.get_ref().0.0, prefix.span().start))
+            .unzip())
+    }
+
+    /// The devices of a list; `nothing` says what is wrong where there are none.
+    fn dev(&self, source: usize, list: Option<List<Pattern>>, nothing: &str) -> Result<Dev> {
+        match list {
+            None => Ok(Dev::Every),
+            Some(list) if list.elements.is_empty() => {
+                let offset = list.at;
+                Err(self.refuse(Spot { source, offset }, nothing))
+            }
+            Some(list) => Ok(Dev::These(list)),
+        }
     }
 
     fn differs(&self, key: &str, spot: Spot, first: Spot) -> Error {
@@ -203,17 +273,20 @@ impl Config {
     /// Tells where in the files the reason of a refusal is.
     fn refusal(&self, refusal: Refusal) -> Error {
         let Refusal { block, part, error } = refusal;
-        let (Some(origin), Some(hide)) = (self.origins.get(block), self.hides.get(block)) else {
+        let (Some(origin), Some(block)) = (self.origins.get(block), self.blocks.get(block)) else {
             return error;
         };
         let error = match part {
-            Part::Needed(_) => error.advise(format!("{NEEDED}; set `force = true` {MEANT}")),
+            Part::Needed { policy, .. } => {
+                let cost = policy::cost(policy);
+                error.advise(format!("{cost}; set `force = true` {MEANT}"))
+            }
             Part::Holding(_) | Part::Rip => error,
         };
         let offset = match part {
             Part::Rip => origin.rip,
-            Part::Holding(address) | Part::Needed(address) => {
-                let parts = hide.prefixes.iter().zip(&origin.prefixes);
+            Part::Holding(address) | Part::Needed { address, .. } => {
+                let parts = block.prefixes.iter().zip(&origin.prefixes);
                 parts
                     .filter(|(prefix, _)| prefix.contains(&address))
                     .max_by_key(|(prefix, _)| prefix.prefix_len())
@@ -223,6 +296,10 @@ impl Config {
         let source = origin.source;
         error.within(READ, self.place(Spot { source, offset }))
     }
+}
+
+const fn mode(audit: bool) -> Carry {
+    if audit { Carry::Audit } else { Carry::Enforce }
 }
 
 /// The patterns of a list, whatever their order.

@@ -54,6 +54,14 @@ impl Host {
         self.devices.iter().find(|device| device.index == index)
     }
 
+    /// The name of the device of this interface index, which may be gone.
+    pub fn name(&self, index: u32) -> String {
+        match self.by_index(index) {
+            Some(device) => device.name.clone(),
+            None => format!("if{index} (gone)"),
+        }
+    }
+
     /// The devices that arpguard guards unless told otherwise.
     pub fn guardable(&self) -> impl Iterator<Item = &Device> {
         self.devices

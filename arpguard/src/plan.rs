@@ -7,7 +7,10 @@ mod towards;
 
 use std::net::Ipv4Addr;
 
-use arpguard_common::abi::{Local, Rule};
+use arpguard_common::{
+    abi::{Local, Rule},
+    verdict::Policy,
+};
 use ipnet::Ipv4Net;
 
 pub use self::{
@@ -17,34 +20,31 @@ pub use self::{
 };
 use crate::{datapath::Change, device::Device, policy::Placed};
 
-/// The rules that hide.
-pub fn hide(placed: &Placed<'_>) -> Vec<Change> {
-    let hide = placed.hide;
+/// The rules of a block: for each place in the order of the prefixes.
+pub fn set(placed: &Placed<'_>) -> Vec<Change> {
     let change = |device: u32, prefix: Ipv4Net| Change {
         device,
         prefix,
-        rule: Some(hide.rule(prefix)),
+        rule: Some(placed.rule(prefix)),
     };
+    let prefixes = &placed.block.prefixes;
     placed
         .places()
         .into_iter()
-        .flat_map(|device| {
-            hide.prefixes
-                .iter()
-                .map(move |prefix| change(device, *prefix))
-        })
+        .flat_map(|device| prefixes.iter().map(move |prefix| change(device, *prefix)))
         .collect()
 }
 
-/// The removal of rules for `prefix` at those of `places` where there is one.
-pub fn unhide(
+/// The removal of the rules of `policy` for `prefix` at those of `places` where there is one.
+pub fn unset(
+    policy: Policy,
     prefix: Ipv4Net,
     places: &[u32],
     rule: impl Fn(u32, Ipv4Net) -> Option<Rule>,
 ) -> Vec<Change> {
     places
         .iter()
-        .filter(|device| rule(**device, prefix).is_some())
+        .filter(|device| rule(**device, prefix).is_some_and(|rule| rule.policy() == policy))
         .map(|device| Change {
             device: *device,
             prefix,
@@ -88,7 +88,7 @@ pub fn local(device: &Device, hidden: impl Fn(Ipv4Addr) -> bool) -> Vec<(Ipv4Net
         add(own.subnet, Local::subnet(own.address));
     }
     if let Some(first) = by_preference.first() {
-        add(Ipv4Net::default(), Local::subnet(first.address));
+        add(Ipv4Net::default(), Local::elsewhere(first.address));
     }
     entries
 }

@@ -1,22 +1,28 @@
 //! What a user asks for, and whether it makes sense: on any host, and on this one.
 
 mod check;
+mod clash;
 mod devices;
+mod placed;
 mod text;
 
 use std::net::Ipv4Addr;
 
-use arpguard_common::{abi::Rule, policy::EVERY_DEVICE, verdict::Mode};
+use arpguard_common::verdict::{Mode, Policy};
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::check::{MEANT, NEEDED, longest_match, needed, unresolvable};
+pub(crate) use self::check::{MEANT, cost, longest_match, needed, unresolvable};
 pub use self::{
-    check::{Part, Refusal, check, check_on},
+    check::{Part, Refusal, check, check_on, is_hidden},
+    clash::{clash, state_text, undo_text},
     devices::{devices, existing, guardable},
-    text::{parse_mac, parse_prefix, parse_rip, prefix_text},
+    placed::{Placed, Scope},
+    text::{parse_mac, parse_prefix, parse_rip, participle, prefix_text},
 };
-use crate::device::Device;
+
+/// The prefix of rules that are about every address: no other policy may name it.
+pub const EVERY_ADDRESS: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::UNSPECIFIED, 0);
 
 /// The sender that takes a hidden address's place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -27,56 +33,64 @@ pub enum Rip {
     Address(Ipv4Addr),
 }
 
-/// Addresses to hide.
+/// A kind of policy, with what it is told beside addresses and devices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The LAN never learns from this host that it has the addresses.
+    Hide {
+        /// The sender to use instead.
+        rip: Rip,
+        /// Whether others' claims of the addresses are kept from this host.
+        shield: bool,
+    },
+    /// Of this host's devices only one answers and speaks for the addresses.
+    Pin,
+    /// A device answers and speaks only for what it owns and what is pinned to it.
+    Strict {
+        /// Whether only who is in one of its subnets is answered.
+        same_subnet: bool,
+    },
+}
+
+impl Kind {
+    /// Which policy it is.
+    pub const fn policy(self) -> Policy {
+        match self {
+            Self::Hide { .. } => Policy::Hide,
+            Self::Pin => Policy::Pin,
+            Self::Strict { .. } => Policy::Strict,
+        }
+    }
+}
+
+/// What one command, or one block of a file, asks for.
 #[derive(Clone, Debug)]
-pub struct Hide {
-    /// The addresses (of length 32) and prefixes.
+pub struct Block {
+    /// The policy.
+    pub kind: Kind,
+    /// The addresses (of length 32) and prefixes that it is about.
     pub prefixes: Vec<Ipv4Net>,
-    /// The sender to use instead.
-    pub rip: Rip,
-    /// Whether others' claims of the addresses are kept from this host.
-    pub shield: bool,
     /// Whether verdicts are carried out.
     pub mode: Mode,
-    /// Whether to hide even what this host needs.
+    /// Whether it holds even for what this host needs.
     pub force: bool,
 }
 
-impl Hide {
-    /// The rule for one of the prefixes.
-    pub fn rule(&self, prefix: Ipv4Net) -> Rule {
-        let rip = match self.rip {
-            Rip::Auto => None,
-            Rip::Address(address) => Some(address),
-        };
-        Rule::hide(prefix.prefix_len(), rip, self.mode, self.shield)
-    }
-
-    /// Whether this hides `address`.
-    pub fn covers(&self, address: Ipv4Addr) -> bool {
-        self.prefixes.iter().any(|prefix| prefix.contains(&address))
-    }
-}
-
-/// Addresses to hide, on devices of this host.
-#[derive(Clone, Debug)]
-pub struct Placed<'a> {
-    /// The addresses.
-    pub hide: &'a Hide,
-    /// The guarded devices that they are hidden on.
-    pub devices: Vec<&'a Device>,
-    /// Whether they are hidden on every device, so on those that are guarded later, too.
-    pub everywhere: bool,
-}
-
-impl Placed<'_> {
-    /// Where the rules go: interface indexes, or every device.
-    pub fn places(&self) -> Vec<u32> {
-        if self.everywhere {
-            vec![EVERY_DEVICE]
-        } else {
-            self.devices.iter().map(|device| device.index).collect()
+impl Block {
+    /// The sender that the block names.
+    const fn rip(&self) -> Option<Ipv4Addr> {
+        match self.kind {
+            Kind::Hide {
+                rip: Rip::Address(rip),
+                ..
+            } => Some(rip),
+            Kind::Hide { rip: Rip::Auto, .. } | Kind::Pin | Kind::Strict { .. } => None,
         }
+    }
+
+    /// Whether one of the prefixes holds `address`.
+    fn covers(&self, address: Ipv4Addr) -> bool {
+        self.prefixes.iter().any(|prefix| prefix.contains(&address))
     }
 }
 

@@ -7,15 +7,27 @@ mod detach;
 mod flush;
 mod hide;
 mod list;
+mod pin;
 mod save;
+mod set;
 mod status;
+mod strict;
 mod unhide;
+mod unpin;
+mod unset;
 
 use std::io;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::{apply::Apply, hide::Hide, unhide::Unhide};
+pub use self::{
+    apply::Apply,
+    hide::Hide,
+    pin::Pin,
+    strict::{StrictOff, StrictOn},
+    unhide::Unhide,
+    unpin::Unpin,
+};
 use crate::{
     datapath::Store,
     error::{Error, Result},
@@ -30,6 +42,14 @@ pub enum Request {
     Hide(Hide),
     /// Hide them no longer.
     Unhide(Unhide),
+    /// Pin addresses to a device.
+    Pin(Pin),
+    /// Pin them no longer.
+    Unpin(Unpin),
+    /// Hold devices to what they own.
+    StrictOn(StrictOn),
+    /// Hold them to it no longer.
+    StrictOff(StrictOff),
     /// Make the policy what files say.
     Apply(Apply),
     /// Print the policy as such a file.
@@ -62,6 +82,10 @@ impl Request {
         match self {
             Self::Hide(_) => "hide",
             Self::Unhide(_) => "unhide",
+            Self::Pin(_) => "pin",
+            Self::Unpin(_) => "unpin",
+            Self::StrictOn(_) => "strict on",
+            Self::StrictOff(_) => "strict off",
             Self::Apply(_) => "apply",
             Self::Save => "save",
             Self::List => "list",
@@ -79,6 +103,10 @@ impl Request {
         match self {
             Self::Hide(hide) => hide.perform(context).await,
             Self::Unhide(unhide) => unhide.perform(context).await,
+            Self::Pin(pin) => pin.perform(context).await,
+            Self::Unpin(unpin) => unpin.perform(context).await,
+            Self::StrictOn(strict) => strict.perform(context).await,
+            Self::StrictOff(strict) => strict.perform(context).await,
             Self::Apply(apply) => apply.perform(context).await,
             Self::Save => save::perform(context).await,
             Self::List => list::perform(context).await,

@@ -2,7 +2,10 @@
 
 use std::net::Ipv4Addr;
 
-use arpguard_common::policy::View;
+use arpguard_common::{
+    policy::{Tables, View},
+    verdict::Mode as Carry,
+};
 
 use crate::{
     datapath::{Attached, Change, Datapath, Ingress, Known, Mode, Reader, Store, Writer},
@@ -111,7 +114,7 @@ impl Session {
             interrupt::check()?;
             let datapath = self.writer.loaded()?;
             let view = View::new(&soon, device.index);
-            let known = known(datapath, device, |address| view.rule(address).is_some())?;
+            let known = known(datapath, device, |address| is_kept_out(&view, address))?;
             let guarded = datapath
                 .guard(&self.netlink, device, known, plan.attach)
                 .await;
@@ -320,7 +323,7 @@ fn known(
     about_to_be: impl Fn(Ipv4Addr) -> bool,
 ) -> Result<Known> {
     let view = View::new(&datapath.maps, device.index);
-    let hidden = |address| view.rule(address).is_some() || about_to_be(address);
+    let hidden = |address| is_kept_out(&view, address) || about_to_be(address);
     let mac = device
         .mac
         .ok_or_else(|| Error::new("guard", &device.name, "it has no Ethernet hardware address"))?;
@@ -329,6 +332,12 @@ fn known(
         mac,
         local: plan::local(device, hidden),
     })
+}
+
+/// Whether an address is hidden on a device. What is only counted changes nothing.
+fn is_kept_out(view: &View<'_, impl Tables>, address: Ipv4Addr) -> bool {
+    view.hidden_by(address)
+        .is_some_and(|rule| rule.mode() == Carry::Enforce)
 }
 
 /// An address that a command gives for a device, which must be a single one.

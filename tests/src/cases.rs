@@ -44,7 +44,7 @@ pub struct Case {
 impl Case {
     /// Whether the frame that goes on goes back.
     pub fn is_answered(&self) -> bool {
-        self.judged == Judged::By(Reason::MartianRequest)
+        self.judged.done_for() == Some(Reason::MartianRequest)
     }
 }
 

@@ -16,6 +16,7 @@ pub mod arp;
 pub mod cases;
 pub mod cluster;
 pub mod fixture;
+pub mod flux;
 pub mod http;
 pub mod lab;
 pub mod manager;

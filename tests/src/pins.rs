@@ -130,18 +130,14 @@ impl Count {
 
 impl fmt::Debug for Count {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let deciders = [
-            None,
-            Some((Policy::Hide, Mode::Enforce)),
-            Some((Policy::Hide, Mode::Audit)),
-        ];
+        let both = |policy: &Policy| [Mode::Enforce, Mode::Audit].map(|mode| Some((*policy, mode)));
+        let deciders = Policy::ALL.iter().flat_map(both).chain([None]);
         let mut map = f.debug_map();
         for decided_by in deciders {
             for reason in Reason::ALL {
                 let count = self.0[counter(decided_by, *reason)];
                 if count != 0 {
-                    let mode = decided_by.map(|(_, mode)| mode);
-                    map.entry(&(mode, reason.name()), &count);
+                    map.entry(&(decided_by, reason.name()), &count);
                 }
             }
         }

@@ -109,7 +109,7 @@ fn what_is_hidden_is_not_announced_and_that_is_told() {
     server.sh("ip addr add 192.168.19.1/32 dev lo");
     let port = Port::open(&peer, "eth0");
     let why = "announce: 192.168.18.101: it is hidden on eth0; \
-               first `arpguard unhide 192.168.18.101`";
+               `arpguard unhide 192.168.18.101` first";
     let line = "announce 192.168.18.10 192.168.18.101 --dev eth0";
     assert_eq!(announce(&server, line), refused(1, why));
     assert_eq!(

@@ -122,10 +122,10 @@ fn a_plan_is_told_to_programs() {
          [[hide]]\nip = '192.168.18.103'\nshield = true",
     );
     let json = r#"[
-  {"op":"change","policy":"hide","address":"192.168.18.103/32","device":null,"rip":"auto","shield":true,"audit":false},
-  {"op":"add","policy":"hide","address":"192.168.18.101/32","device":"eth0","rip":"auto","shield":false,"audit":false},
-  {"op":"add","policy":"hide","address":"192.168.18.102/32","device":"eth0","rip":"auto","shield":false,"audit":false},
-  {"op":"remove","policy":"hide","address":"192.168.18.101/32","device":null,"rip":"192.168.18.10","shield":false,"audit":false},
+  {"op":"change","policy":"hide","address":"192.168.18.103/32","device":null,"rip":"auto","shield":true,"audit":false,"same_subnet":false},
+  {"op":"add","policy":"hide","address":"192.168.18.101/32","device":"eth0","rip":"auto","shield":false,"audit":false,"same_subnet":false},
+  {"op":"add","policy":"hide","address":"192.168.18.102/32","device":"eth0","rip":"auto","shield":false,"audit":false,"same_subnet":false},
+  {"op":"remove","policy":"hide","address":"192.168.18.101/32","device":null,"rip":"192.168.18.10","shield":false,"audit":false,"same_subnet":false},
   {"op":"leave","device":"eth1"}
 ]
 "#;
@@ -292,11 +292,11 @@ fn a_broken_file_changes_nothing() {
         ),
         (
             "[[hide]]\nip = '192.168.18.102'\n[[hid]]",
-            "3:3: unknown field `hid`, expected one of `devices`, `attach`, `hide`, `pin`",
+            "3:3: unknown field `hid`, expected one of `devices`, `attach`, `hide`, `pin`, `strict`",
         ),
         (
-            "[[pin]]\nip = '192.168.18.102'\ndev = 'eth0'",
-            "1:1: this version of arpguard can hide addresses, but not pin them",
+            "[[hide]]\nip = '192.168.18.102'\n[[pin]]\nip = '192.168.18.102'\ndev = 'eth0'",
+            "4:6: 192.168.18.102: it is hidden on every device at {file}:2:6",
         ),
         (
             "[[hide]]\nip = '192.168.18.102'\nrip = '192.168.18.12'",
@@ -325,6 +325,7 @@ fn a_broken_file_changes_nothing() {
             let file = directory.write("broken.toml", text);
             for arguments in [&["apply", &good, &file][..], &["apply", &file, "--dry-run"]] {
                 let output = server.arpguard(arguments);
+                let why = why.replace("{file}", &file);
                 let line = format!("arpguard: read the policy: {file}:{why}\n");
                 assert_eq!(told(&output), (Some(1), "", line.as_str()));
             }

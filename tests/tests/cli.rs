@@ -247,10 +247,10 @@ hide    192.168.19.0/24  every   auto           shield audit
 ";
     assert_eq!(server.guard("list"), table);
     let json = r#"[
-  {"policy":"hide","address":"192.168.18.101/32","device":null,"rip":"192.168.18.10","shield":false,"audit":false},
-  {"policy":"hide","address":"192.168.18.102/32","device":null,"rip":"192.168.18.10","shield":false,"audit":false},
-  {"policy":"hide","address":"192.168.18.103/32","device":"eth0","rip":"auto","shield":false,"audit":false},
-  {"policy":"hide","address":"192.168.19.0/24","device":null,"rip":"auto","shield":true,"audit":true}
+  {"policy":"hide","address":"192.168.18.101/32","device":null,"rip":"192.168.18.10","shield":false,"audit":false,"same_subnet":false},
+  {"policy":"hide","address":"192.168.18.102/32","device":null,"rip":"192.168.18.10","shield":false,"audit":false,"same_subnet":false},
+  {"policy":"hide","address":"192.168.18.103/32","device":"eth0","rip":"auto","shield":false,"audit":false,"same_subnet":false},
+  {"policy":"hide","address":"192.168.19.0/24","device":null,"rip":"auto","shield":true,"audit":true,"same_subnet":false}
 ]
 "#;
     assert_eq!(server.guard("-o json list"), json);
@@ -285,6 +285,7 @@ fn status_shows_devices_and_hooks() {
       "ingress": null,
       "egress": null,
       "note": "",
+      "strict": false,
       "counters": []
     }
   ]
@@ -300,7 +301,7 @@ fn status_shows_devices_and_hooks() {
     assert_eq!(
         first,
         format!(
-            "1 address and 1 prefix hidden; pinned at {}",
+            "1 address and 1 prefix hidden or pinned; pinned at {}",
             pins.display()
         )
     );
@@ -396,7 +397,8 @@ fn a_reader_that_goes_away_is_no_error() {
 fn help_completions_and_man_pages_come_from_the_same_definitions() {
     let run = |line: &str| Output::of(Command::new(arpguard()).args(words(line)));
     for verb in [
-        "hide", "unhide", "list", "status", "monitor", "probe", "announce", "flush", "detach",
+        "hide", "unhide", "pin", "unpin", "strict", "list", "status", "monitor", "probe",
+        "announce", "flush", "detach",
     ] {
         assert!(
             run("--help").stdout.contains(&format!("\n  {verb} ")),

@@ -107,17 +107,55 @@ arpguard_frames_total{{device="eth0",policy="hide",mode="audit",reason="no_rip",
 arpguard_frames_total{{device="eth0",policy="hide",mode="audit",reason="leaking_announcement",outcome="dropped"}} 0
 arpguard_frames_total{{device="eth0",policy="hide",mode="audit",reason="leaking_reply",outcome="dropped"}} 0
 arpguard_frames_total{{device="eth0",policy="hide",mode="audit",reason="leaking_probe",outcome="dropped"}} 0
+arpguard_frames_total{{device="eth0",policy="pin",mode="enforce",reason="hidden_request",outcome="dropped"}} 0
+arpguard_frames_total{{device="eth0",policy="pin",mode="enforce",reason="hidden_probe",outcome="dropped"}} 0
+arpguard_frames_total{{device="eth0",policy="pin",mode="enforce",reason="martian_request",outcome="answered"}} 0
+arpguard_frames_total{{device="eth0",policy="pin",mode="enforce",reason="leaking_request",outcome="rewritten"}} 0
+arpguard_frames_total{{device="eth0",policy="pin",mode="enforce",reason="no_rip",outcome="dropped"}} 0
+arpguard_frames_total{{device="eth0",policy="pin",mode="enforce",reason="leaking_announcement",outcome="dropped"}} 0
+arpguard_frames_total{{device="eth0",policy="pin",mode="enforce",reason="leaking_reply",outcome="dropped"}} 0
+arpguard_frames_total{{device="eth0",policy="pin",mode="enforce",reason="leaking_probe",outcome="dropped"}} 0
+arpguard_frames_total{{device="eth0",policy="pin",mode="audit",reason="hidden_request",outcome="dropped"}} 0
+arpguard_frames_total{{device="eth0",policy="pin",mode="audit",reason="hidden_probe",outcome="dropped"}} 0
+arpguard_frames_total{{device="eth0",policy="pin",mode="audit",reason="martian_request",outcome="answered"}} 0
+arpguard_frames_total{{device="eth0",policy="pin",mode="audit",reason="leaking_request",outcome="rewritten"}} 0
+arpguard_frames_total{{device="eth0",policy="pin",mode="audit",reason="no_rip",outcome="dropped"}} 0
+arpguard_frames_total{{device="eth0",policy="pin",mode="audit",reason="leaking_announcement",outcome="dropped"}} 0
+arpguard_frames_total{{device="eth0",policy="pin",mode="audit",reason="leaking_reply",outcome="dropped"}} 0
+arpguard_frames_total{{device="eth0",policy="pin",mode="audit",reason="leaking_probe",outcome="dropped"}} 0
+arpguard_frames_total{{device="eth0",policy="strict",mode="enforce",reason="foreign_request",outcome="dropped"}} 0
+arpguard_frames_total{{device="eth0",policy="strict",mode="enforce",reason="foreign_probe",outcome="dropped"}} 0
+arpguard_frames_total{{device="eth0",policy="strict",mode="enforce",reason="wrong_subnet",outcome="dropped"}} 0
+arpguard_frames_total{{device="eth0",policy="strict",mode="enforce",reason="leaking_request",outcome="rewritten"}} 0
+arpguard_frames_total{{device="eth0",policy="strict",mode="enforce",reason="no_rip",outcome="dropped"}} 0
+arpguard_frames_total{{device="eth0",policy="strict",mode="enforce",reason="leaking_announcement",outcome="dropped"}} 0
+arpguard_frames_total{{device="eth0",policy="strict",mode="enforce",reason="leaking_reply",outcome="dropped"}} 0
+arpguard_frames_total{{device="eth0",policy="strict",mode="audit",reason="foreign_request",outcome="dropped"}} 0
+arpguard_frames_total{{device="eth0",policy="strict",mode="audit",reason="foreign_probe",outcome="dropped"}} 0
+arpguard_frames_total{{device="eth0",policy="strict",mode="audit",reason="wrong_subnet",outcome="dropped"}} 0
+arpguard_frames_total{{device="eth0",policy="strict",mode="audit",reason="leaking_request",outcome="rewritten"}} 0
+arpguard_frames_total{{device="eth0",policy="strict",mode="audit",reason="no_rip",outcome="dropped"}} 0
+arpguard_frames_total{{device="eth0",policy="strict",mode="audit",reason="leaking_announcement",outcome="dropped"}} 0
+arpguard_frames_total{{device="eth0",policy="strict",mode="audit",reason="leaking_reply",outcome="dropped"}} 0
 arpguard_frames_total{{device="eth0",policy="none",mode="none",reason="permitted",outcome="passed"}} 2
 arpguard_frames_total{{device="eth0",policy="none",mode="none",reason="unparsed",outcome="passed"}} 0
 # HELP arpguard_events_suppressed_total Events that `arpguard monitor` was not told, since they exceeded its rate.
 # TYPE arpguard_events_suppressed_total counter
 arpguard_events_suppressed_total{{device="eth0",policy="hide",mode="enforce"}} 0
 arpguard_events_suppressed_total{{device="eth0",policy="hide",mode="audit"}} 0
+arpguard_events_suppressed_total{{device="eth0",policy="pin",mode="enforce"}} 0
+arpguard_events_suppressed_total{{device="eth0",policy="pin",mode="audit"}} 0
+arpguard_events_suppressed_total{{device="eth0",policy="strict",mode="enforce"}} 0
+arpguard_events_suppressed_total{{device="eth0",policy="strict",mode="audit"}} 0
 arpguard_events_suppressed_total{{device="eth0",policy="none",mode="none"}} 0
 # HELP arpguard_events_lost_total Events that `arpguard monitor` was not told, since it did not read them fast enough.
 # TYPE arpguard_events_lost_total counter
 arpguard_events_lost_total{{device="eth0",policy="hide",mode="enforce"}} 0
 arpguard_events_lost_total{{device="eth0",policy="hide",mode="audit"}} 0
+arpguard_events_lost_total{{device="eth0",policy="pin",mode="enforce"}} 0
+arpguard_events_lost_total{{device="eth0",policy="pin",mode="audit"}} 0
+arpguard_events_lost_total{{device="eth0",policy="strict",mode="enforce"}} 0
+arpguard_events_lost_total{{device="eth0",policy="strict",mode="audit"}} 0
 arpguard_events_lost_total{{device="eth0",policy="none",mode="none"}} 0
 # HELP arpguard_device_info A guarded device, and the hooks where its received and sent frames are judged.
 # TYPE arpguard_device_info gauge
@@ -206,7 +244,7 @@ fn health_is_that_of_the_kernel_and_of_the_last_reload() {
 
     let wanting = "1 rule is not as declared: first 192.168.18.101";
     let overruled =
-        "192.168.19.0/24 is not hidden as declared: a rule that is not declared says otherwise";
+        "192.168.19.0/24 is not treated as declared: a rule that is not declared says otherwise";
     for (command, why) in [
         ("unhide 192.168.18.101", wanting),
         ("hide 192.168.18.101 --audit", wanting),

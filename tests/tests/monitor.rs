@@ -347,7 +347,7 @@ fn frames() -> Vec<(bool, Vec<u8>, String, String)> {
 #[test]
 fn each_frame_is_one_line_for_people_and_one_object_for_programs() {
     let server = RealServer::new();
-    server.hide("");
+    server.guard("");
     let far = Port::open(&server.peer, "eth0");
     let near = Port::open(&server.host, "eth0");
     let index = server
@@ -374,8 +374,8 @@ fn each_frame_is_one_line_for_people_and_one_object_for_programs() {
 #[test]
 fn options_choose_what_is_shown() {
     let server = RealServer::new();
-    server.hide("");
-    let ports = ["eth0", "eth1"].map(|device| Port::open(&server.peer, device));
+    server.guard("");
+    let ports = ["eth0", "eth1", "eth2", "eth3"].map(|device| Port::open(&server.peer, device));
     let send = |device: usize, frame: arp::Frame| ports[device].send(&frame.bytes());
     let request = arp::request(CLIENT, FAR, VIP);
     let probe = arp::probe(CLIENT, VIP);
@@ -385,6 +385,18 @@ fn options_choose_what_is_shown() {
     wait_until(|| counted(&server.host, "eth0") == 1);
     send(1, request.clone());
     assert!(monitor.line().starts_with("eth1 received hidden_request"));
+    monitor.stop(Signal::SIGINT);
+
+    let monitor = Monitor::start(&server.host, "--json --reason foreign_request");
+    send(3, probe.clone());
+    send(3, arp::request(CLIENT, FAR, RIP));
+    let event = monitor.line();
+    for part in [
+        "foreign_request",
+        "\"outcome\":\"dropped\",\"policy\":\"strict\"",
+    ] {
+        assert!(event.contains(part), "{event}");
+    }
     monitor.stop(Signal::SIGINT);
 
     let monitor = Monitor::start(&server.host, "--reason hidden_probe --reason unparsed");
@@ -409,7 +421,7 @@ fn options_choose_what_is_shown() {
         (
             "--dev eth7",
             1,
-            "find the device: eth7: there is no such device; there are lo, eth0, eth1, eth2",
+            "find the device: eth7: there is no such device; there are lo, eth0, eth1, eth2, eth3, eth4, eth5",
         ),
         (
             "--dev lo",
@@ -426,8 +438,8 @@ fn options_choose_what_is_shown() {
             "--reason permitted",
             2,
             "read the arguments: --reason permitted: it can be unparsed, hidden_request, \
-             hidden_probe, shielded_claim, martian_request, leaking_request, no_rip, \
-             leaking_announcement, leaking_reply, leaking_probe; \
+             hidden_probe, foreign_request, foreign_probe, wrong_subnet, shielded_claim, \
+             martian_request, leaking_request, no_rip, leaking_announcement, leaking_reply, leaking_probe; \
              see `arpguard monitor --help`",
         ),
     ] {

@@ -4,9 +4,9 @@
 
 use std::process::Stdio;
 
-use arpguard_common::verdict::Reason;
+use arpguard_common::{verdict::Reason, wire::Mac};
 use arpguard_tests::{
-    lab::arpguard,
+    lab::{Wire, arpguard},
     server::{pins, real_server},
 };
 
@@ -32,7 +32,13 @@ fn commands() -> Vec<(&'static str, String)> {
 
 #[test]
 fn commands_do_what_is_shown() {
-    let (server, _peer) = real_server();
+    let (server, peer) = real_server();
+    for (number, name) in (3_u8..).zip(["eth3", "eth4"]) {
+        let mac = Mac([2, 0, 0, 0, number, 0x10]);
+        Wire::between((&server, name, mac), (&peer, name, None));
+        let address = 8 + number;
+        server.sh(&format!("ip addr add 192.168.18.{address}/24 dev {name}"));
+    }
     let commands = commands();
     assert!(commands.len() > 5, "{commands:?}");
     for (command, shown) in commands {

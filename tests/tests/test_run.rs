@@ -134,7 +134,7 @@ fn try_case(program: &Program, pins: &Pins, case: &Case, device: u32) -> Result<
 fn run(name: &str, direction: Direction) {
     let server = RealServer::new();
     // A device takes part in a test run of XDP once its driver has rings for it.
-    server.hide("--attach native");
+    server.guard("--attach native");
     let pins = Pins::of(&server.host);
     let program = Program::open(&pins, name);
     let wrong: Vec<String> = server.host.enter(|| {
@@ -175,7 +175,7 @@ fn the_egress_hook_does_what_the_table_says() {
 #[test]
 fn every_program_is_pinned_and_so_is_every_map() {
     let server = RealServer::new();
-    server.hide("");
+    server.guard("");
     let pins = Pins::of(&server.host);
     let mut programs = [
         program::XDP,

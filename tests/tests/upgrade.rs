@@ -8,7 +8,7 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use arpguard_common::wire::Mac;
+use arpguard_common::{abi::FORMER, wire::Mac};
 use arpguard_tests::{
     arp,
     lab::{Namespace, Port},
@@ -57,33 +57,46 @@ impl Drop for Ends<'_> {
     }
 }
 
-/// What an older version has left: version 1, whose meters were shorter.
+/// What an older version has left, in which what is counted was shorter.
 struct Former {
     old: PathBuf,
     new: PathBuf,
 }
 
 impl Former {
-    /// The state of this version, moved to where the older one had it.
-    fn of(server: &Namespace) -> Self {
-        let former = Self::beside(server);
+    /// The state of this version, moved to where the older `version` had it.
+    fn of(server: &Namespace, version: u32) -> Self {
+        let former = Self::beside(server, version);
         fs::rename(&former.new, &former.old).unwrap();
-        fs::remove_file(former.old.join("maps/METERS")).unwrap();
-        let meters = PerCpuHashMap::<_, u32, [[u64; 4]; 3]>::create(16, 0).unwrap();
-        meters.pin(former.old.join("maps/METERS")).unwrap();
+        for map in ["METERS", "COUNTERS"] {
+            fs::remove_file(former.old.join("maps").join(map)).unwrap();
+        }
+        let meters = former.old.join("maps/METERS");
+        match version {
+            1 => PerCpuHashMap::<_, u32, [[u64; 4]; 3]>::create(16, 0)
+                .unwrap()
+                .pin(meters),
+            _ => PerCpuHashMap::<_, u32, [[u64; 6]; 3]>::create(16, 0)
+                .unwrap()
+                .pin(meters),
+        }
+        .unwrap();
+        let counters = PerCpuHashMap::<_, u32, [u64; 33]>::create(16, 0).unwrap();
+        counters.pin(former.old.join("maps/COUNTERS")).unwrap();
         former
     }
 
-    fn beside(server: &Namespace) -> Self {
+    fn beside(server: &Namespace, version: u32) -> Self {
+        assert!(FORMER.contains(&version), "{version}");
         let new = pins(server);
-        let old = new.with_file_name("v1");
+        let old = new.with_file_name(format!("v{version}"));
         Self { old, new }
     }
 
     /// As of a process that has died while it brought this over: everything is there twice, and one
     /// link is still where it was.
-    fn half_taken(server: &Namespace) -> Self {
-        let former = Self::beside(server);
+    fn half_taken(server: &Namespace, version: u32) -> Self {
+        let former = Self::beside(server, version);
         for directory in ["maps", "programs", "links", "monitor"] {
             fs::create_dir_all(former.old.join(directory)).unwrap();
         }
@@ -179,10 +192,15 @@ fn an_older_version_s_state_is_brought_over() {
     under_a_flood(|server, mode| {
         server.guard("hide 192.168.18.102 10.1.0.0/16 --rip 192.168.18.10");
         server.guard("hide 192.168.18.103 --dev eth0 --shield --audit");
-        for verb in ["list", "status", "hide 192.168.18.101 --rip 192.168.18.10"] {
+        for (version, verb) in [
+            (1, "list"),
+            (2, "list"),
+            (2, "status"),
+            (1, "hide 192.168.18.101 --rip 192.168.18.10"),
+        ] {
             let (list, before) = (server.guard("list"), attached(server));
             server.guard("hide 192.168.18.104");
-            let former = Former::of(server);
+            let former = Former::of(server, version);
             former.in_the_middle_of_hiding([192, 168, 18, 104]);
             let output = server.guard(verb);
             assert!(!output.contains("not guarded"), "{mode}: {verb}: {output}");
@@ -193,12 +211,12 @@ fn an_older_version_s_state_is_brought_over() {
             assert_eq!(server.guard("list"), list, "{mode}: {verb}");
         }
         let (list, before) = (server.guard("list"), attached(server));
-        let former = Former::half_taken(server);
+        let former = Former::half_taken(server, 2);
         assert_eq!(server.guard("list"), list, "{mode}");
         assert!(former.is_gone(), "{mode}");
         assert_eq!(attached(server), before, "{mode}");
         // What was guarded can be left, too.
-        let former = Former::of(server);
+        let former = Former::of(server, 1);
         server.guard("unhide 192.168.18.102 192.168.18.103 10.1.0.0/16");
         assert!(former.is_gone());
     });
@@ -208,7 +226,7 @@ fn an_older_version_s_state_is_brought_over() {
 fn an_older_version_s_state_can_be_detached() {
     let (server, _peer) = real_server();
     server.guard("hide 192.168.18.101");
-    let former = Former::of(&server);
+    let former = Former::of(&server, 2);
     server.guard("detach");
     assert_eq!(attached(&server), [""; 0]);
     assert!(!former.old.exists() && !former.new.exists());

@@ -9,7 +9,7 @@ use std::{cell::Cell, collections::BTreeMap};
 use arpguard_common::{
     frame::find_arp,
     judge,
-    verdict::{Mode, Send},
+    verdict::{Reason, Send},
 };
 use arpguard_tests::{
     arp::{self, Frame},
@@ -124,10 +124,7 @@ fn let_out(frame: &Frame, device: Device) -> (Judged, bool) {
     let bytes = frame.bytes();
     let place = find_arp(bytes.as_slice()).unwrap();
     let verdict = judge::send(bytes.as_slice(), place, &Model, device.index());
-    let judged = match verdict.decided_by {
-        Some((_, Mode::Audit)) => Judged::Audited(verdict.reason),
-        _ => Judged::By(verdict.reason),
-    };
+    let judged = Judged::of(verdict.reason, verdict.decider.policy());
     (judged, verdict.act() == Send::Pass)
 }
 
@@ -141,7 +138,7 @@ fn received(
         Some((judged, out)) if attach == Attach::Tc => (*judged, out.clone()),
         _ => (case.judged, case.out.clone()),
     };
-    let answered = judged == Judged::By(arpguard_common::verdict::Reason::MartianRequest);
+    let answered = judged.done_for() == Some(Reason::MartianRequest);
     let mut count = Count::ZERO;
     count.add(judged.counter());
 
@@ -219,7 +216,7 @@ const ENOUGH: usize = 5;
 
 fn run(attach: Attach) {
     let server = RealServer::new();
-    server.hide(&format!("--attach {}", attach.name()));
+    server.guard(&format!("--attach {}", attach.name()));
     let counters = Pins::of(&server.host).counters();
     let native = Device::ALL.iter().filter(|_| attach == Attach::Native);
     let _passers: Vec<_> = native
@@ -268,7 +265,7 @@ fn a_director_is_answered_whatever_the_device() {
     let server = RealServer::new();
     server.peer.sh("ethtool -K eth0 gro off tso on");
     server.host.sh("ethtool -K eth0 gro off tso on");
-    server.hide("--attach auto");
+    server.guard("--attach auto");
     let pair = Pair::open(&server, Device::Eth0);
     let asked = arp::request(Device::Eth0.peer_mac(), fixture::VIP, fixture::RIP);
     let reply = arp::reply(Device::Eth0.mac(), asked.tpa, asked.sha, asked.spa);

@@ -2,9 +2,8 @@
 
 use core::net::Ipv4Addr;
 
-use super::MODES;
 use crate::{
-    verdict::{Direction, Mode, Policy, Reason},
+    verdict::{Decider, Direction, Mode, Policy, Reason},
     wire::{ARP_LEN, Arp, Mac},
 };
 
@@ -30,7 +29,7 @@ pub struct Event {
     pub reason: Reason,
     /// Which way it goes.
     pub direction: Direction,
-    row: u8,
+    decider: u8,
     captured: u8,
     reserved: [u8; 4],
     /// Destination of the frame.
@@ -41,13 +40,12 @@ pub struct Event {
 }
 
 impl Event {
-    /// An event of which nothing was left out before. `row`: who decided, by [`super::row`];
-    /// `packet`: the ARP packet's bytes, where the
+    /// An event of which nothing was left out before. `packet`: the ARP packet's bytes, where the
     /// frame has as many.
     #[inline(always)]
     pub fn new(
         (time, device, direction): (u64, u32, Direction),
-        (row, reason): (usize, Reason),
+        (decider, reason): (Decider, Reason),
         (destination, source): (Mac, Mac),
         packet: Option<[u8; ARP_LEN]>,
         rip: Ipv4Addr,
@@ -65,7 +63,7 @@ impl Event {
             rip: rip.octets(),
             reason,
             direction,
-            row: row as u8,
+            decider: decider.number(),
             captured,
             reserved: [0; 4],
             destination,
@@ -76,7 +74,7 @@ impl Event {
 
     /// The policy that decided, and how it is applied; `None` where there was none.
     pub fn decided_by(&self) -> Option<(Policy, Mode)> {
-        decider(self.row).flatten()
+        Decider::from_number(self.decider)?.policy()
     }
 
     /// The bytes of the ARP packet; `None` where the frame ended before.
@@ -112,7 +110,7 @@ impl Event {
         let small = [
             self.reason as u8,
             self.direction as u8,
-            self.row,
+            self.decider,
             self.captured,
         ];
         let fields: [&[u8]; 7] = [
@@ -141,7 +139,7 @@ impl Event {
             rip: rest.next()?,
             reason: Reason::from_number(rest.byte()?)?,
             direction: Direction::from_number(rest.byte()?)?,
-            row: rest.byte()?,
+            decider: rest.byte()?,
             captured: rest.byte()?,
             reserved: rest.next()?,
             destination: Mac(rest.next()?),
@@ -149,24 +147,11 @@ impl Event {
             packet: rest.next()?,
         };
         let sound = rest.0.is_empty()
-            && decider(event.row).is_some()
+            && Decider::from_number(event.decider).is_some()
             && (event.captured == 0 || usize::from(event.captured) == ARP_LEN)
             && event.reserved == [0; 4];
         sound.then_some(event)
     }
-}
-
-/// Who decided, by [`super::row`]; `None` where nobody has that number.
-fn decider(number: u8) -> Option<Option<(Policy, Mode)>> {
-    let Some(number) = number.checked_sub(1) else {
-        return Some(None);
-    };
-    let mode = match usize::from(number) % MODES {
-        0 => Mode::Enforce,
-        _ => Mode::Audit,
-    };
-    let policy = Policy::from_number(number / MODES as u8)?;
-    Some(Some((policy, mode)))
 }
 
 struct Bytes<'a>(&'a [u8]);
@@ -237,7 +222,7 @@ const _: () = {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{super::row, *};
+    use super::*;
     use crate::wire::Kind;
 
     const PACKET: [u8; ARP_LEN] = [
@@ -252,7 +237,7 @@ mod tests {
             ..Event::new(
                 (0x0102_0304_0506_0708, 7, Direction::Sent),
                 (
-                    row(Some((Policy::Hide, Mode::Audit))),
+                    Decider::new(Policy::Hide, Mode::Audit),
                     Reason::LeakingRequest,
                 ),
                 (Mac([1; 6]), Mac([2; 6])),
@@ -289,7 +274,7 @@ mod tests {
         for (at, byte) in [
             (32, Reason::COUNT as u8),
             (33, 2),
-            (34, 3),
+            (34, Decider::COUNT as u8),
             (35, 27),
             (36, 1),
         ] {
@@ -356,7 +341,7 @@ mod tests {
                 None => prop_assert!(
                     usize::from(small[0]) >= Reason::COUNT
                         || small[1] > 1
-                        || small[2] > 2
+                        || usize::from(small[2]) >= Decider::COUNT
                         || ![0, 28].contains(&small[3])
                 ),
             }

@@ -6,8 +6,8 @@ use super::word::Word;
 
 /// What a device has for an address or a subnet of its own: eight bytes, never all zeros.
 ///
-/// In memory order: the address that it uses as sender there, in wire order, 1 for a subnet or 2
-/// for an address that it has, and zeros.
+/// In memory order: the address that it uses as sender there, in wire order, 1 for a subnet, 2 for
+/// an address that it has or 3 for everything else, and zeros.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(transparent)]
 pub struct Local(Word);
@@ -15,11 +15,17 @@ pub struct Local(Word);
 impl Local {
     const SUBNET: u8 = 1;
     const OWN: u8 = 2;
+    const ELSEWHERE: u8 = 3;
 
-    /// For a subnet of the device, or for everything else (a prefix of no length): `primary` is
-    /// the address that it uses as sender there.
+    /// For a subnet of the device: `primary` is the address that it uses as sender there.
     pub const fn subnet(primary: Ipv4Addr) -> Self {
         Self::new(primary, Self::SUBNET)
+    }
+
+    /// For everything else, which is a prefix of no length: `primary` is the address that the device
+    /// uses as sender there.
+    pub const fn elsewhere(primary: Ipv4Addr) -> Self {
+        Self::new(primary, Self::ELSEWHERE)
     }
 
     /// For an address of the device; `primary` is the first in its subnet.
@@ -37,6 +43,13 @@ impl Local {
     pub const fn is_own(self) -> bool {
         let [_, _, _, _, kind, ..] = self.to_bytes();
         kind == Self::OWN
+    }
+
+    /// Whether the entry is for a subnet of the device, or an address that it has.
+    #[inline(always)]
+    pub const fn is_on_link(self) -> bool {
+        let [_, _, _, _, kind, ..] = self.to_bytes();
+        kind != Self::ELSEWHERE
     }
 
     /// The address that the device uses as sender.

@@ -9,6 +9,7 @@ use std::{
 };
 
 use arpguard_common::{abi::Shape, policy::Tables as _};
+use ipnet::Ipv4Net;
 use tokio::{
     sync::Mutex,
     task::{spawn_blocking, spawn_local},
@@ -24,7 +25,7 @@ use crate::{
     host::Host,
     netlink::Netlink,
     plan::{Rules, fault},
-    policy::prefix_text,
+    policy::{EVERY_ADDRESS, prefix_text},
     render::{
         metrics::{self, Metrics},
         table::count,
@@ -195,7 +196,7 @@ impl Now {
         let rule = |(device, prefix)| maps?.rule(device, prefix);
         if let Some((first, missing)) = fault::missing(&wanted.rules, rule) {
             let missing = count(missing as u64, "rule is", "rules are");
-            let first = prefix_text(first);
+            let first = subject(first);
             return Ok(Some(format!("{missing} not as declared: first {first}")));
         }
         let Some(maps) = maps.filter(|maps| sum(maps.shape()) > wanted.rules.len() as u64) else {
@@ -203,11 +204,20 @@ impl Now {
         };
         let overruled = fault::overruled(&wanted, &Rules::read(maps.rules())?);
         Ok(overruled.map(|prefix| {
-            let prefix = prefix_text(prefix);
+            let prefix = subject(prefix);
             format!(
-                "{prefix} is not hidden as declared: a rule that is not declared says otherwise"
+                "{prefix} is not treated as declared: a rule that is not declared says otherwise"
             )
         }))
+    }
+}
+
+/// What a rule is about.
+fn subject(prefix: Ipv4Net) -> String {
+    if prefix == EVERY_ADDRESS {
+        "every address".to_owned()
+    } else {
+        prefix_text(prefix)
     }
 }
 

@@ -2,14 +2,20 @@
 
 use std::net::Ipv4Addr;
 
-use arpguard_common::{policy::View, verdict::Mode};
+use arpguard_common::{
+    policy::View,
+    verdict::{Mode, Policy},
+};
+use ipnet::Ipv4Net;
 
 use super::{Context, args};
 use crate::{
     arp::{self, Announcement},
     datapath::{Datapath, Reader},
+    device::Device,
     error::{Error, Result},
     host::Host,
+    policy::undo_text,
 };
 
 const ANNOUNCE: &str = "announce";
@@ -30,7 +36,7 @@ pub(super) async fn run(context: &Context, arguments: args::Announce) -> Result<
         if !arguments.force {
             check_own(&host, *address)?;
         }
-        check_seen(datapath, device.index, *address, &device.name)?;
+        check_seen(datapath, device, *address)?;
     }
     announcement.send(device)
 }
@@ -45,21 +51,19 @@ fn check_own(host: &Host, address: Ipv4Addr) -> Result<()> {
     }
 }
 
-/// The program on the egress hook would drop what is hidden.
-fn check_seen(
-    datapath: Option<&Datapath>,
-    device: u32,
-    address: Ipv4Addr,
-    name: &str,
-) -> Result<()> {
-    let rule = datapath.and_then(|datapath| View::new(&datapath.maps, device).rule(address));
-    match rule.map(|rule| rule.mode()) {
-        Some(Mode::Enforce) => {
-            Err(
-                Error::new(ANNOUNCE, address, format!("it is hidden on {name}"))
-                    .advise(format!("first `arpguard unhide {address}`")),
-            )
-        }
-        Some(Mode::Audit) | None => Ok(()),
-    }
+/// The program on the egress hook would drop what is kept out of the device's ARP.
+fn check_seen(datapath: Option<&Datapath>, device: &Device, address: Ipv4Addr) -> Result<()> {
+    let rule = datapath.and_then(|datapath| View::new(&datapath.maps, device.index).rule(address));
+    let Some(rule) = rule.filter(|rule| rule.mode() == Mode::Enforce) else {
+        return Ok(());
+    };
+    let name = &device.name;
+    let why = match rule.policy() {
+        Policy::Hide => format!("it is hidden on {name}"),
+        Policy::Pin => format!("it is pinned to another device than {name}"),
+        Policy::Strict => format!("{name} is strict, and does not own it"),
+    };
+    let covering =
+        Ipv4Net::new(address, rule.prefix_len()).map_or(address.into(), |net| net.trunc());
+    Err(Error::new(ANNOUNCE, address, why).advise(undo_text(rule.policy(), covering)))
 }

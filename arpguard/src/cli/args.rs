@@ -101,7 +101,14 @@ pub(super) enum Policy {
     Hide(Hide),
     /// Hide addresses no longer
     Unhide(Unhide),
-    /// Show the addresses that are hidden
+    /// Leave addresses to one device: of this host's only it answers and speaks for them
+    Pin(Pin),
+    /// Leave addresses to every device again
+    Unpin(Unpin),
+    /// Hold devices to what they own (strong host model), or no longer
+    #[command(subcommand)]
+    Strict(Strict),
+    /// Show what is hidden, pinned and strict
     List,
     /// Show the guarded devices, how they are guarded, and what was done to how many frames
     Status,
@@ -169,6 +176,69 @@ pub(super) struct Unhide {
     del_from: Option<String>,
 }
 
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  arpguard pin 192.168.18.102 --dev eth3
+  arpguard pin 192.168.18.96/28 --dev eth3 --audit")]
+pub(super) struct Pin {
+    /// Addresses and prefixes; - reads them from standard input
+    #[arg(required = true, value_name = "IP", value_parser = targets)]
+    ips: Vec<Targets>,
+    /// The device that alone answers and speaks for them
+    #[arg(long, value_name = "IF")]
+    dev: String,
+    /// Count what would be done, and let the frames go
+    #[arg(long)]
+    audit: bool,
+    /// Pin even what leaves another device without an address to speak with
+    #[arg(long)]
+    force: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Unpin {
+    /// Addresses and prefixes, as they were pinned; - reads them from standard input
+    #[arg(required = true, value_name = "IP", value_parser = targets)]
+    ips: Vec<Targets>,
+}
+
+/// Whether devices are held to what they own.
+#[derive(Debug, Subcommand)]
+pub(super) enum Strict {
+    /// Each device answers and speaks only for what it owns and what is pinned to it
+    On(StrictOn),
+    /// Each answers and speaks for every address of the host, as the kernel has it
+    Off(StrictOff),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+What a device owns is what it had when a command last ran; `arpguard run` follows it. A device without
+addresses, as some lead to containers, is silent: name the others then.
+
+Examples:
+  arpguard strict on
+  arpguard strict on --dev eth3 --dev eth4 --same-subnet")]
+pub(super) struct StrictOn {
+    /// Only this device; may be repeated [default: every device that speaks ARP]
+    #[arg(long, value_name = "IF")]
+    dev: Vec<String>,
+    /// Answer only who asks from a subnet of the device
+    #[arg(long)]
+    same_subnet: bool,
+    /// Count what would be done, and let the frames go
+    #[arg(long)]
+    audit: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct StrictOff {
+    /// Only this device; may be repeated [default: wherever it is on]
+    #[arg(long, value_name = "IF")]
+    dev: Vec<String>,
+}
+
 const SAVE_EXAMPLES: &str = "\
 Examples:
   arpguard save > /etc/arpguard/arpguard.toml
@@ -194,7 +264,14 @@ A file:
   dev    = \"eth0\"                     # default: all that are guarded
   shield = true                       # these three are false by default
   audit  = false
-  force  = false")]
+  force  = false
+
+  [[pin]]
+  ip  = \"192.168.18.96/28\"
+  dev = \"eth3\"
+
+  [[strict]]
+  dev = \"eth*\"                       # default: all that are guarded")]
 pub(super) struct Apply {
     /// Files, and directories whose *.toml are read in the order of their names
     #[arg(required = true, value_name = "PATH", value_hint = ValueHint::AnyPath)]
@@ -333,6 +410,23 @@ impl Policy {
                 dev: unhide.dev,
                 del_from: unhide.del_from,
             }),
+            Self::Pin(pin) => Request::Pin(request::Pin {
+                prefixes: read(&pin.ips)?,
+                dev: pin.dev,
+                audit: pin.audit,
+                force: pin.force,
+            }),
+            Self::Unpin(unpin) => Request::Unpin(request::Unpin {
+                prefixes: read(&unpin.ips)?,
+            }),
+            Self::Strict(Strict::On(on)) => Request::StrictOn(request::StrictOn {
+                dev: on.dev,
+                same_subnet: on.same_subnet,
+                audit: on.audit,
+            }),
+            Self::Strict(Strict::Off(off)) => {
+                Request::StrictOff(request::StrictOff { dev: off.dev })
+            }
             Self::List => Request::List,
             Self::Status => Request::Status,
             Self::Apply(apply) => Request::Apply(request::Apply {

@@ -26,9 +26,12 @@ pub(super) struct File {
     /// Addresses to hide.
     #[serde(default)]
     pub(super) hide: Vec<Hide>,
-    /// A policy that is not there yet. Named here, so that it is refused with a reason.
-    #[expect(dead_code, reason = "to read it is to refuse it")]
-    pin: Option<NotYet>,
+    /// Addresses to pin.
+    #[serde(default)]
+    pub(super) pin: Vec<Pin>,
+    /// Devices to hold to what they own.
+    #[serde(default)]
+    pub(super) strict: Vec<Spanned<Strict>>,
 }
 
 /// One `[[hide]]`.
@@ -50,6 +53,48 @@ pub(super) struct Hide {
     /// Whether to hide even what this host needs.
     #[serde(default)]
     pub(super) force: bool,
+}
+
+/// One `[[pin]]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Pin {
+    /// What to pin.
+    pub(super) ip: List<Prefix>,
+    /// The device to pin it to.
+    pub(super) dev: Spanned<Word<Name>>,
+    /// Whether it only counts.
+    #[serde(default)]
+    pub(super) audit: bool,
+    /// Whether to leave another device without an address to speak with.
+    #[serde(default)]
+    pub(super) force: bool,
+}
+
+/// One `[[strict]]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Strict {
+    /// The devices, of those that are guarded; all, where there are none.
+    pub(super) dev: Option<List<Pattern>>,
+    /// Whether only who is in a subnet of the device is answered.
+    #[serde(default)]
+    pub(super) same_subnet: bool,
+    /// Whether it only counts.
+    #[serde(default)]
+    pub(super) audit: bool,
+}
+
+/// The name of one device; no pattern, whatever is in it.
+#[derive(Clone, Debug)]
+pub(super) struct Name(pub(super) String);
+
+impl FromStr for Name {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Ok(Self(text.to_owned()))
+    }
 }
 
 /// An address (of length 32) or a prefix.
@@ -102,18 +147,6 @@ impl<T: FromStr<Err = String>> Visitor<'_> for WordVisitor<T> {
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
         text.parse().map(Word).map_err(E::custom)
-    }
-}
-
-/// Anything under a name that has no meaning yet.
-#[derive(Debug)]
-pub(super) struct NotYet;
-
-impl<'de> Deserialize<'de> for NotYet {
-    fn deserialize<D: Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
-        Err(de::Error::custom(
-            "this version of arpguard can hide addresses, but not pin them",
-        ))
     }
 }
 

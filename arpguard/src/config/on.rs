@@ -3,16 +3,20 @@
 use std::collections::{BTreeMap, btree_map::Entry};
 
 use arpguard_common::{abi::Rule, policy::View};
+use ipnet::Ipv4Net;
 use toml::Spanned;
 
-use super::{Config, Pattern, READ, Spot, file::Word};
+use super::{
+    Config, Dev, Origin, Pattern, READ, Spot,
+    file::{Name, Word},
+};
 use crate::{
     datapath::Place,
     device::Device,
-    error::Result,
+    error::{Error, Result},
     host::Host,
     plan::{self, Rules, Wanted},
-    policy::{self, Placed, prefix_text},
+    policy::{self, Block, Placed, Scope, clash, participle, prefix_text, state_text},
 };
 
 impl Config {
@@ -23,22 +27,16 @@ impl Config {
     /// off, or two blocks contradict each other there.
     pub fn on(&self, host: &Host) -> Result<Wanted> {
         let chosen = self.chosen(host)?;
-        let blocks = self.hides.iter().zip(&self.origins);
-        let placed = blocks.map(|(hide, origin)| {
-            Ok(Placed {
-                hide,
-                devices: match &origin.dev {
-                    Some(dev) => self.select(host, &dev.elements, origin.source, Some(&chosen))?,
-                    None => chosen.clone(),
-                },
-                everywhere: origin.dev.is_none(),
-            })
-        });
-        let placed: Vec<_> = placed.collect::<Result<_>>()?;
+        let blocks = self.blocks.iter().zip(&self.origins);
+        let placed: Vec<_> = blocks
+            .map(|(block, origin)| self.place_block(host, &chosen, block, origin))
+            .collect::<Result<_>>()?;
         let rules = self.rules(host, &placed)?;
         let hidden = |address| {
-            let mut devices = chosen.iter().map(|device| device.index);
-            devices.any(|device| View::new(&rules, device).rule(address).is_some())
+            let devices = chosen.iter().map(|device| device.index);
+            devices
+                .filter_map(|device| View::new(&rules, device).hidden_by(address))
+                .any(|rule| policy::is_hidden(rule, address, host))
         };
         policy::check_on(&placed, host, hidden).map_err(|refusal| self.refusal(refusal))?;
         Ok(Wanted {
@@ -48,18 +46,46 @@ impl Config {
         })
     }
 
+    /// What a block is about, where the `chosen` devices are guarded.
+    fn place_block<'a>(
+        &self,
+        host: &'a Host,
+        chosen: &[&'a Device],
+        block: &'a Block,
+        origin: &Origin,
+    ) -> Result<Placed<'a>> {
+        let source = origin.source;
+        Ok(match &origin.dev {
+            Dev::Every => Placed {
+                block,
+                devices: chosen.to_vec(),
+                scope: Scope::Every,
+            },
+            Dev::These(list) => Placed {
+                block,
+                devices: self.select(host, &list.elements, source, Some(chosen))?,
+                scope: Scope::Each,
+            },
+            Dev::Home(name) => {
+                let offset = name.span().start;
+                let Name(name) = &name.get_ref().0;
+                let home = policy::guardable(host, name)
+                    .map_err(|error| error.within(READ, self.place(Spot { source, offset })))?;
+                Placed::pinned(block, chosen.to_vec(), home)
+            }
+        })
+    }
+
     /// The devices to guard.
     fn chosen<'a>(&self, host: &'a Host) -> Result<Vec<&'a Device>> {
         let Some((spot, list)) = &self.devices else {
             return policy::devices(host, &[]);
         };
         let chosen = self.select(host, &list.elements, spot.source, None)?;
-        // To guard nothing is well where nothing is to be hidden.
-        if chosen.is_empty() && !self.hides.is_empty() {
-            return Err(self.refuse(
-                *spot,
-                "no device here is one of these, so nothing is hidden",
-            ));
+        // To guard nothing is well where there is no policy.
+        if chosen.is_empty() && !self.blocks.is_empty() {
+            let why = "no device here is one of these, so no policy would hold";
+            return Err(self.refuse(*spot, why));
         }
         Ok(chosen)
     }
@@ -104,9 +130,17 @@ impl Config {
                 offset: *offset,
             });
             // For each device the rules come in the order of the prefixes.
-            for (change, spot) in plan::hide(placed).iter().zip(spots.cycle()) {
+            for (change, spot) in plan::set(placed).iter().zip(spots.cycle()) {
                 let Some(rule) = change.rule else { continue };
-                match known.entry((change.device, change.prefix)) {
+                let place = (change.device, change.prefix);
+                let at = |place| known.get(&place).map(|(rule, _)| *rule);
+                if let Some((old, other)) = clash(place, rule, at)
+                    && let Some((_, first)) = known.get(&old)
+                {
+                    let state = state_text(old, other, host);
+                    return Err(self.contradicts(spot, change.prefix, &state, *first));
+                }
+                match known.entry(place) {
                     Entry::Vacant(entry) => {
                         entry.insert((rule, spot));
                     }
@@ -116,10 +150,9 @@ impl Config {
                             .by_index(change.device)
                             .map(|device| format!(" on {}", device.name))
                             .unwrap_or_default();
-                        let first = self.place(entry.get().1);
-                        let prefix = prefix_text(change.prefix);
-                        let why = format!("{prefix}: it is hidden otherwise{on} at {first}");
-                        return Err(self.refuse(spot, why));
+                        let state = format!("{} otherwise{on}", participle(rule.policy()));
+                        let first = entry.get().1;
+                        return Err(self.contradicts(spot, change.prefix, &state, first));
                     }
                 }
             }
@@ -129,5 +162,12 @@ impl Config {
             rules.insert(place, rule);
         }
         Ok(rules)
+    }
+
+    /// Refuses a rule for what an earlier block makes something else of.
+    fn contradicts(&self, spot: Spot, prefix: Ipv4Net, state: &str, first: Spot) -> Error {
+        let prefix = prefix_text(prefix);
+        let first = self.place(first);
+        self.refuse(spot, format!("{prefix}: it is {state} at {first}"))
     }
 }

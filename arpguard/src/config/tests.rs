@@ -3,7 +3,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use arpguard_common::policy::EVERY_DEVICE;
+use arpguard_common::{abi::Rule, policy::EVERY_DEVICE};
 use ipnet::Ipv4Net;
 
 use super::*;
@@ -132,7 +132,7 @@ fn tells_what_is_wrong_with_a_file_and_where() {
         (
             "device = []",
             "1:1",
-            "unknown field `device`, expected one of `devices`, `attach`, `hide`, `pin`",
+            "unknown field `device`, expected one of `devices`, `attach`, `hide`, `pin`, `strict`",
         ),
         (
             "[[hide]]\nip = '10.0.0.1'\nvip = 1",
@@ -140,10 +140,26 @@ fn tells_what_is_wrong_with_a_file_and_where() {
             "unknown field `vip`, expected one of `ip`, `rip`, `dev`, `shield`, `audit`, `force`",
         ),
         ("[[hide]]\nrip = 'auto'", "1:1", "missing field `ip`"),
+        ("[[pin]]\nip = '10.0.0.1'", "1:1", "missing field `dev`"),
         (
-            "[[pin]]\nip = '10.0.0.1'\ndev = 'eth0'",
-            "1:1",
-            "this version of arpguard can hide addresses, but not pin them",
+            "[[pin]]\nip = []\ndev = 'eth0'",
+            "2:6",
+            "it names nothing to pin",
+        ),
+        (
+            "[[pin]]\nip = '10.0.0.1'\ndev = ['eth0']",
+            "3:7",
+            "invalid type: sequence, expected a string",
+        ),
+        (
+            "[[strict]]\ndev = []",
+            "2:7",
+            "it names no device to be strict",
+        ),
+        (
+            "[[strict]]\nsame_subnet = true",
+            "2:1",
+            "unknown field `same_subnet`, expected one of `dev`, `same-subnet`, `audit`",
         ),
         (
             "attach = 'fast'",
@@ -250,7 +266,7 @@ fn refuses_what_makes_no_sense_on_this_host() {
         (
             "devices = 'wan*'\n[[hide]]\nip = '10.0.0.101'",
             "1:11",
-            "no device here is one of these, so nothing is hidden",
+            "no device here is one of these, so no policy would hold",
         ),
         (
             "devices = 'eth0'\n[[hide]]\nip = '10.0.0.101'\ndev = 'bond0'",
@@ -260,6 +276,23 @@ fn refuses_what_makes_no_sense_on_this_host() {
     ] {
         refused(text, place, why);
     }
+    refused(
+        "[[pin]]\nip = '10.0.0.101'\ndev = 'lo'",
+        "3:7",
+        "lo: it is the loopback device, which speaks no ARP",
+    );
+    refused(
+        "[[pin]]\nip = ['10.0.0.101', '192.168.18.0/24']\ndev = 'bond0'",
+        "2:21",
+        "192.168.18.10: it is the only address of eth0; that device would have no address to \
+         speak with; set `force = true` if that is meant",
+    );
+    refused(
+        "[[hide]]\nip = '10.0.0.101'\nrip = '10.0.0.11'\n\
+         [[pin]]\nip = '10.0.0.11'\ndev = 'eth0'\nforce = true",
+        "3:7",
+        "10.0.0.11: it is hidden itself; it could be 192.168.18.10 (eth0), 10.0.0.10 (bond0)",
+    );
     let forced = "devices = 'eth0'\n[[hide]]\nip = '192.168.18.10'\nforce = true";
     assert_eq!(told(&[forced]), "eth0 192.168.18.10/32@0=auto");
 }
@@ -284,6 +317,72 @@ fn an_address_has_one_rule_on_one_device() {
     // A device may have a rule of its own.
     let own = format!("{first}[[hide]]\nip = '10.0.0.102'\nshield = true");
     assert_eq!(told(&[&own]).split(' ').count(), 8);
+}
+
+#[test]
+fn addresses_are_pinned_and_devices_are_strict() {
+    let text = r#"
+        [[pin]]
+        ip  = ["10.0.0.11", "10.0.1.0/24"]
+        dev = "bond0"
+
+        [[pin]]
+        ip    = "192.168.18.101"
+        dev   = "eth0"
+        audit = true
+
+        [[strict]]
+
+        [[strict]]
+        dev         = "bond*"
+        same-subnet = true
+    "#;
+    let wanted = config(&[text]).unwrap().on(&host()).unwrap();
+    let rule = |device, prefix: &str| wanted.rules.at((device, prefix.parse().unwrap()));
+    let pin = |length, home| Some(Rule::pin(length, home, Carry::Enforce));
+    let strict = |same_subnet| Some(Rule::strict(same_subnet, Carry::Enforce));
+    assert_eq!(rule(EVERY_DEVICE, "10.0.0.11/32"), pin(32, 3));
+    assert_eq!(rule(EVERY_DEVICE, "10.0.1.0/24"), pin(24, 3));
+    assert_eq!(
+        rule(EVERY_DEVICE, "192.168.18.101/32"),
+        Some(Rule::pin(32, 2, Carry::Audit))
+    );
+    assert_eq!(rule(EVERY_DEVICE, "0.0.0.0/0"), strict(false));
+    assert_eq!(rule(3, "0.0.0.0/0"), strict(true));
+    assert_eq!(rule(4, "0.0.0.0/0"), strict(true));
+    assert_eq!(wanted.rules.iter().count(), 6);
+    // A RIP that is pinned to the device that has it is no secret there.
+    let text = "[[pin]]\nip = '10.0.0.10'\ndev = 'bond0'\n\
+                [[hide]]\nip = '10.0.0.101'\nrip = '10.0.0.10'";
+    assert_eq!(told(&[text]).split(' ').count(), 5);
+}
+
+#[test]
+fn two_policies_at_one_place_are_an_error() {
+    let hide = "[[hide]]\nip = '10.0.0.101'\n";
+    let pin = "[[pin]]\nip = '10.0.0.101'\ndev = 'bond0'\n";
+    refused(
+        &format!("{hide}{pin}"),
+        "4:6",
+        "10.0.0.101: it is hidden on every device at a.toml:2:6",
+    );
+    refused(
+        &format!("{hide}dev = 'bond0'\n{pin}"),
+        "5:6",
+        "10.0.0.101: it is hidden on bond0 at a.toml:2:6",
+    );
+    refused(
+        &format!("{pin}[[pin]]\nip = '10.0.0.101'\ndev = 'eth0'"),
+        "5:6",
+        "10.0.0.101: it is pinned otherwise at a.toml:2:6",
+    );
+    refused(
+        "[[strict]]\n[[strict]]\naudit = true",
+        "2:1",
+        "0.0.0.0/0: it is strict otherwise at a.toml:1:1",
+    );
+    let beside = format!("{hide}dev = 'eth0'\n{pin}");
+    assert_eq!(told(&[&beside]).split(' ').count(), 5);
 }
 
 #[test]

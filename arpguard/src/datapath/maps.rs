@@ -136,6 +136,11 @@ impl Maps {
         rules(&self.addresses, &self.prefixes)
     }
 
+    /// As [`Self::rules`], of the prefixes alone.
+    pub fn prefix_rules(&self) -> impl Iterator<Item = Result<(u32, Ipv4Net, Rule)>> + '_ {
+        of_prefixes(&self.prefixes)
+    }
+
     pub(super) fn set_rule(&mut self, (device, prefix): Place, rule: Rule) -> Result<()> {
         let bytes = rule.to_bytes();
         let written = if prefix.prefix_len() == 32 {
@@ -350,20 +355,26 @@ pub(super) fn rules<'a>(
     addresses: &'a HashMap<MapData, Bytes, Bytes>,
     prefixes: &'a LpmTrie<MapData, Bytes, Bytes>,
 ) -> impl Iterator<Item = Result<(u32, Ipv4Net, Rule)>> + 'a {
-    let rule = |key: Bytes, bytes: Bytes| {
-        let (key, rule) = (Key::from_bytes(key), Rule::from_bytes(bytes)?);
-        let prefix = Ipv4Net::new(key.address.into(), rule.prefix_len()).ok()?;
-        Some((u32::from_be_bytes(key.device), prefix, rule))
-    };
-    let single = addresses.iter().filter_map(move |entry| match entry {
-        Ok((key, bytes)) => rule(key, bytes).map(Ok),
+    let single = addresses.iter().filter_map(|entry| match entry {
+        Ok((key, bytes)) => parse(key, bytes).map(Ok),
         Err(cause) => Some(Err(unreadable(map::ADDRESSES, &cause))),
     });
-    let prefixes = prefixes.iter().filter_map(move |entry| match entry {
-        Ok((key, bytes)) => rule(key.data(), bytes).map(Ok),
+    single.chain(of_prefixes(prefixes))
+}
+
+fn of_prefixes(
+    prefixes: &LpmTrie<MapData, Bytes, Bytes>,
+) -> impl Iterator<Item = Result<(u32, Ipv4Net, Rule)>> + '_ {
+    prefixes.iter().filter_map(|entry| match entry {
+        Ok((key, bytes)) => parse(key.data(), bytes).map(Ok),
         Err(cause) => Some(Err(unreadable(map::PREFIXES, &cause))),
-    });
-    single.chain(prefixes)
+    })
+}
+
+fn parse(key: Bytes, bytes: Bytes) -> Option<(u32, Ipv4Net, Rule)> {
+    let (key, rule) = (Key::from_bytes(key), Rule::from_bytes(bytes)?);
+    let prefix = Ipv4Net::new(key.address.into(), rule.prefix_len()).ok()?;
+    Some((u32::from_be_bytes(key.device), prefix, rule))
 }
 
 /// Writes a row for every CPU.

@@ -68,7 +68,10 @@ fn overrules(wanted: &Wanted, (device, prefix): Place, rule: Rule) -> Option<Ipv
 
 /// Whether two rules say the same of what they hold for.
 fn says(one: Rule, other: Rule) -> bool {
-    let said = |rule: Rule| (rule.policy(), rule.mode(), rule.shields(), rule.rip());
+    let said = |rule: Rule| {
+        let [kind, flags, _, _, own @ ..] = rule.to_bytes();
+        (kind, flags, own)
+    };
     said(one) == said(other)
 }
 

@@ -5,17 +5,18 @@ use std::{
     net::Ipv4Addr,
 };
 
-use arpguard_common::verdict::Mode;
+use arpguard_common::{
+    abi::Rule,
+    verdict::{Mode, Policy},
+};
 use ipnet::Ipv4Net;
 
-use super::{Hide, Placed, Rip, prefix_text};
+use super::{Block, Placed, prefix_text};
 use crate::{
     device::Device,
     error::{Error, Result},
     host::Host,
 };
-
-const HIDE: &str = "hide";
 
 /// Why a policy is refused, and for which part of it.
 #[derive(Debug)]
@@ -28,13 +29,18 @@ pub struct Refusal {
     pub error: Error,
 }
 
-/// A part of addresses to hide.
+/// A part of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
     /// The prefix that holds this address.
     Holding(Ipv4Addr),
     /// The prefix that holds this address, which the host needs, and which can be forced.
-    Needed(Ipv4Addr),
+    Needed {
+        /// The address.
+        address: Ipv4Addr,
+        /// Who would silence it.
+        policy: Policy,
+    },
     /// The RIP.
     Rip,
 }
@@ -42,43 +48,48 @@ pub enum Part {
 impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {
         match refusal.part {
-            Part::Needed(_) => refusal
+            Part::Needed { policy, .. } => refusal
                 .error
-                .advise(format!("{NEEDED}; use --force {MEANT}")),
+                .advise(format!("{}; use --force {MEANT}", cost(policy))),
             Part::Holding(_) | Part::Rip => refusal.error,
         }
     }
 }
 
-pub(crate) const NEEDED: &str = "the LAN would lose this host";
 pub(crate) const MEANT: &str = "if that is meant";
 
 /// Checks what makes no sense on any host, of the blocks of a policy.
 ///
 /// # Errors
 /// Of usage: an address that nobody can hide, or a RIP that is hidden itself.
-pub fn check(policy: &[Hide]) -> Result<(), Refusal> {
-    for (block, hide) in policy.iter().enumerate() {
-        for prefix in &hide.prefixes {
+pub fn check(policy: &[Block]) -> Result<(), Refusal> {
+    for (number, block) in policy.iter().enumerate() {
+        if block.kind.policy() == Policy::Strict {
+            continue;
+        }
+        for prefix in &block.prefixes {
             if let Some(why) = unresolvable(*prefix) {
+                let tried = block.kind.policy().name();
                 return Err(Refusal {
-                    block,
+                    block: number,
                     part: Part::Holding(prefix.addr()),
-                    error: Error::new(HIDE, prefix_text(*prefix), why).usage(),
+                    error: Error::new(tried, prefix_text(*prefix), why).usage(),
                 });
             }
         }
     }
-    let covered: BTreeSet<_> = policy.iter().flat_map(|hide| &hide.prefixes).collect();
-    for (block, hide) in policy.iter().enumerate() {
-        if let Rip::Address(rip) = hide.rip
+    let hides = |block: &&Block| block.kind.policy() == Policy::Hide;
+    let hidden = policy.iter().filter(hides);
+    let covered: BTreeSet<_> = hidden.flat_map(|block| &block.prefixes).collect();
+    for (number, block) in policy.iter().enumerate() {
+        if let Some(rip) = block.rip()
             && let Some(prefix) = longest_match(rip, |prefix| covered.contains(&prefix))
         {
             let why = format!("the RIP {rip} would be hidden itself");
             return Err(Refusal {
-                block,
+                block: number,
                 part: Part::Rip,
-                error: Error::new(HIDE, prefix_text(prefix), why)
+                error: Error::new(block.kind.policy().name(), prefix_text(prefix), why)
                     .advise("name an address of this host that is its own on the LAN")
                     .usage(),
             });
@@ -99,39 +110,40 @@ pub fn check_on(
 ) -> Result<(), Refusal> {
     let broadcasts = broadcasts(host);
     let mut fit = BTreeSet::new();
-    for (block, placed) in policy.iter().enumerate() {
-        let hide = placed.hide;
-        if let Rip::Address(rip) = hide.rip
+    for (number, placed) in policy.iter().enumerate() {
+        let block = placed.block;
+        if let Some(rip) = block.rip()
             && fit.insert(rip)
         {
             check_rip(host, rip, &hidden).map_err(|error| Refusal {
-                block,
+                block: number,
                 part: Part::Rip,
                 error,
             })?;
         }
-        let single = hide
+        let single = block
             .prefixes
             .iter()
             .filter(|prefix| prefix.prefix_len() == 32);
         for prefix in single {
             if let Some(device) = broadcasts.get(&prefix.addr()) {
                 let why = format!("it is the broadcast address of a subnet of {device}");
+                let tried = block.kind.policy().name();
                 return Err(Refusal {
-                    block,
+                    block: number,
                     part: Part::Holding(prefix.addr()),
-                    error: Error::new(HIDE, prefix_text(*prefix), why),
+                    error: Error::new(tried, prefix_text(*prefix), why),
                 });
             }
         }
-        if hide.force || hide.mode == Mode::Audit {
+        if block.force || block.mode == Mode::Audit {
             continue;
         }
         for device in &placed.devices {
-            if let Some((address, error)) = needed(hide, host, device) {
+            if let Some((part, error)) = needed(block, host, device) {
                 return Err(Refusal {
-                    block,
-                    part: Part::Needed(address),
+                    block: number,
+                    part,
                     error,
                 });
             }
@@ -152,20 +164,30 @@ pub(crate) fn longest_match(
         .find(|prefix| is_one(*prefix))
 }
 
-/// An address of `device` that would be hidden, and why the host needs it: with its own address
-/// silenced, the neighbours lose the host in minutes.
-pub(crate) fn needed(hide: &Hide, host: &Host, device: &Device) -> Option<(Ipv4Addr, Error)> {
+/// An address of `device` that would be hidden there, and why the host needs it: with its own
+/// address silenced, the neighbours lose the host in minutes.
+pub(crate) fn needed(block: &Block, host: &Host, device: &Device) -> Option<(Part, Error)> {
+    let policy = block.kind.policy();
+    match policy {
+        Policy::Hide | Policy::Pin => {}
+        // What a device owns stays its own.
+        Policy::Strict => return None,
+    }
     let mut on_link = device
         .addresses
         .iter()
         .filter(|address| !address.host_scope);
     let (first, second) = (on_link.next(), on_link.next());
     let refuse = |address: Ipv4Addr, why: &str| {
-        let error = Error::new(HIDE, address, format!("it is {why} {}", device.name));
-        Some((address, error))
+        let error = Error::new(
+            policy.name(),
+            address,
+            format!("it is {why} {}", device.name),
+        );
+        Some((Part::Needed { address, policy }, error))
     };
     if let Some(first) = first
-        && hide.covers(first.address)
+        && block.covers(first.address)
     {
         return match second {
             None => refuse(first.address, "the only address of"),
@@ -174,8 +196,29 @@ pub(crate) fn needed(hide: &Hide, host: &Host, device: &Device) -> Option<(Ipv4A
     }
     let mut sources = host.default_sources.iter();
     let (_, source) =
-        sources.find(|(index, source)| *index == device.index && hide.covers(*source))?;
+        sources.find(|(index, source)| *index == device.index && block.covers(*source))?;
     refuse(*source, "the source of the default route through")
+}
+
+/// What would come of it if a policy silenced what the host needs.
+pub(crate) const fn cost(policy: Policy) -> &'static str {
+    match policy {
+        Policy::Hide => "the LAN would lose this host",
+        Policy::Pin => "that device would have no address to speak with",
+        Policy::Strict => "that device would be silent",
+    }
+}
+
+/// Whether `rule` hides `address` from the LAN of the device that has it. One that is pinned to its
+/// own device is hidden only elsewhere.
+pub fn is_hidden(rule: Rule, address: Ipv4Addr, host: &Host) -> bool {
+    match rule.policy() {
+        Policy::Hide => true,
+        Policy::Pin => host
+            .owner(address)
+            .is_none_or(|owner| owner.index != rule.home()),
+        Policy::Strict => false,
+    }
 }
 
 fn check_rip(host: &Host, rip: Ipv4Addr, hidden: impl Fn(Ipv4Addr) -> bool) -> Result<()> {

@@ -1,7 +1,9 @@
 use std::slice;
 
+use arpguard_common::abi::Rule;
+
 use super::*;
-use crate::device::{Address, Link, Unguardable};
+use crate::device::{Address, Device, Link, Unguardable};
 use crate::error::Error;
 use crate::host::Host;
 
@@ -43,25 +45,36 @@ fn real_server() -> Host {
     }
 }
 
-fn hide(prefixes: &[&str], rip: &str) -> Hide {
-    Hide {
+fn block(kind: Kind, prefixes: &[&str]) -> Block {
+    Block {
+        kind,
         prefixes: prefixes.iter().map(|text| text.parse().unwrap()).collect(),
-        rip: rip.parse().map_or(Rip::Auto, Rip::Address),
-        shield: false,
         mode: Mode::Enforce,
         force: false,
     }
 }
 
-fn refusal(hide: &Hide) -> String {
+fn hide(prefixes: &[&str], rip: &str) -> Block {
+    let kind = Kind::Hide {
+        rip: rip.parse().map_or(Rip::Auto, Rip::Address),
+        shield: false,
+    };
+    block(kind, prefixes)
+}
+
+fn refusal(block: &Block) -> String {
     let host = real_server();
-    let placed = Placed {
-        hide,
-        devices: devices(&host, &[]).unwrap(),
-        everywhere: true,
+    let guarded = devices(&host, &[]).unwrap();
+    let placed = match block.kind {
+        Kind::Hide { .. } | Kind::Strict { .. } => Placed {
+            block,
+            devices: guarded,
+            scope: Scope::Every,
+        },
+        Kind::Pin => Placed::pinned(block, guarded, host.device("br0").unwrap()),
     };
     let hidden = |address| address == Ipv4Addr::new(10, 0, 0, 10);
-    let checked = check(slice::from_ref(hide)).and_then(|()| check_on(&[placed], &host, hidden));
+    let checked = check(slice::from_ref(block)).and_then(|()| check_on(&[placed], &host, hidden));
     checked.map_or_else(
         |refusal| Error::from(refusal).to_string(),
         |()| "fine".to_owned(),
@@ -111,6 +124,8 @@ fn refuses_what_nobody_can_hide() {
         let hide = hide(&[vip], "auto");
         assert_eq!(refusal(&hide), why);
         assert!(check(&[hide]).unwrap_err().error.is_usage);
+        let pin = why.replacen("hide", "pin", 1);
+        assert_eq!(refusal(&block(Kind::Pin, &[vip])), pin);
     }
     assert_eq!(
         refusal(&hide(&["192.168.18.255/32"], "auto")),
@@ -166,6 +181,74 @@ fn refuses_to_cut_the_host_off() {
         hide.force = true;
         assert_eq!(refusal(&hide), "fine");
     }
+}
+
+#[test]
+fn refuses_to_leave_a_device_without_an_address() {
+    let advice = "that device would have no address to speak with; use --force if that is meant";
+    for (ip, why) in [
+        (
+            "192.168.18.10/32",
+            "192.168.18.10: it is the primary address and default source of eth0",
+        ),
+        (
+            "192.168.18.11/32",
+            "192.168.18.11: it is the source of the default route through eth0",
+        ),
+        (
+            "192.168.18.0/24",
+            "192.168.18.10: it is the primary address and default source of eth0",
+        ),
+    ] {
+        let mut pin = block(Kind::Pin, &[ip]);
+        assert_eq!(refusal(&pin), format!("pin: {why}; {advice}"));
+        pin.mode = Mode::Audit;
+        assert_eq!(refusal(&pin), "fine");
+        pin.mode = Mode::Enforce;
+        pin.force = true;
+        assert_eq!(refusal(&pin), "fine");
+    }
+    // br0 keeps what is pinned to it, its only address among that.
+    assert_eq!(refusal(&block(Kind::Pin, &["10.0.0.0/8"])), "fine");
+    let same_subnet = false;
+    let strict = block(Kind::Strict { same_subnet }, &["0.0.0.0/0"]);
+    assert_eq!(refusal(&strict), "fine");
+}
+
+#[test]
+fn a_rip_that_is_pinned_to_its_own_device_is_not_hidden() {
+    let host = real_server();
+    let rip = Ipv4Addr::new(192, 168, 18, 10);
+    let told = |rule| is_hidden(rule, rip, &host);
+    assert!(told(Rule::hide(32, None, Mode::Enforce, false)));
+    assert!(told(Rule::pin(32, 3, Mode::Enforce)));
+    assert!(!told(Rule::pin(32, 2, Mode::Enforce)));
+    assert!(!told(Rule::strict(false, Mode::Enforce)));
+}
+
+#[test]
+fn two_policies_at_one_place_contradict_each_other() {
+    let host = real_server();
+    let prefix: Ipv4Net = "192.168.18.101/32".parse().unwrap();
+    let hide = Rule::hide(32, None, Mode::Enforce, false);
+    let (pin, other) = (
+        Rule::pin(32, 2, Mode::Enforce),
+        Rule::pin(32, 3, Mode::Audit),
+    );
+    let told = |known: (u32, Rule), new: (u32, Rule)| {
+        let at = |place| (place == (known.0, prefix)).then_some(known.1);
+        clash((new.0, prefix), new.1, at).map(|(place, rule)| state_text(place, rule, &host))
+    };
+    let said = |text: &str| Some(text.to_owned());
+    assert_eq!(told((0, hide), (0, pin)), said("hidden on every device"));
+    assert_eq!(told((0, pin), (0, hide)), said("pinned to eth0"));
+    assert_eq!(told((2, hide), (0, pin)), said("hidden on eth0"));
+    assert_eq!(told((0, pin), (2, hide)), said("pinned to eth0"));
+    // A device may hide what is pinned to another, and a policy may be told anew.
+    assert_eq!(told((3, hide), (0, pin)), None);
+    assert_eq!(told((0, pin), (3, hide)), None);
+    assert_eq!(told((0, pin), (0, other)), None);
+    assert_eq!(told((0, hide), (2, hide)), None);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use arpguard_common::wire::Mac;
+use arpguard_common::{verdict::Policy, wire::Mac};
 use ipnet::Ipv4Net;
 
 use super::Rip;
@@ -13,6 +13,15 @@ pub fn prefix_text(prefix: Ipv4Net) -> String {
         prefix.addr().to_string()
     } else {
         prefix.to_string()
+    }
+}
+
+/// What an address is that a policy is about.
+pub const fn participle(policy: Policy) -> &'static str {
+    match policy {
+        Policy::Hide => "hidden",
+        Policy::Pin => "pinned",
+        Policy::Strict => "strict",
     }
 }
 

@@ -163,8 +163,7 @@ impl fmt::Display for Strange {
 #[cfg(test)]
 mod tests {
     use arpguard_common::{
-        abi::row,
-        verdict::{Direction, Policy},
+        verdict::{Decider, Direction, Policy},
         wire::{ARP_LEN, Mac},
     };
     use proptest::prelude::*;
@@ -179,7 +178,7 @@ mod tests {
     fn event(mode: Mode, packet: Option<[u8; ARP_LEN]>) -> Event {
         Event::new(
             (5, 7, Direction::Sent),
-            (row(Some((Policy::Hide, mode))), Reason::LeakingRequest),
+            (Decider::new(Policy::Hide, mode), Reason::LeakingRequest),
             (Mac::BROADCAST, Mac([2, 0, 0, 0, 0, 8])),
             packet,
             Ipv4Addr::new(192, 168, 18, 10),

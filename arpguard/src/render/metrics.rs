@@ -136,7 +136,7 @@ fn frames(f: &mut Formatter<'_>, name: &str, device: &Device) -> fmt::Result {
     for decider in deciders() {
         for reason in Reason::ALL {
             let number = device.frames[counter(decider, *reason)];
-            if number == 0 && has_policy(*reason) != decider.is_some() {
+            if number == 0 && !may_decide(decider, *reason) {
                 continue;
             }
             let [policy, mode] = labels(decider);
@@ -178,19 +178,26 @@ fn deciders() -> impl Iterator<Item = Decider> {
     Policy::ALL.iter().flat_map(modes).chain([None])
 }
 
-/// Whether a policy decides what has this reason.
-const fn has_policy(reason: Reason) -> bool {
+/// Whether what has this reason may have been decided so.
+const fn may_decide(decider: Decider, reason: Reason) -> bool {
+    let policy = match decider {
+        Some((policy, _)) => Some(policy),
+        None => None,
+    };
     match reason {
-        Reason::Permitted | Reason::Unparsed => false,
+        Reason::Permitted | Reason::Unparsed => policy.is_none(),
         Reason::HiddenRequest
         | Reason::HiddenProbe
-        | Reason::ShieldedClaim
         | Reason::MartianRequest
-        | Reason::LeakingRequest
+        | Reason::LeakingProbe => matches!(policy, Some(Policy::Hide | Policy::Pin)),
+        Reason::ShieldedClaim => matches!(policy, Some(Policy::Hide)),
+        Reason::ForeignRequest | Reason::ForeignProbe | Reason::WrongSubnet => {
+            matches!(policy, Some(Policy::Strict))
+        }
+        Reason::LeakingRequest
         | Reason::NoRip
         | Reason::LeakingAnnouncement
-        | Reason::LeakingReply
-        | Reason::LeakingProbe => true,
+        | Reason::LeakingReply => policy.is_some(),
     }
 }
 

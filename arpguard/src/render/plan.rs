@@ -9,7 +9,6 @@ use crate::{
     device::Device,
     host::Host,
     plan::{Plan, Rules},
-    policy::prefix_text,
 };
 
 /// What is done to a rule or a device.
@@ -98,15 +97,16 @@ pub(crate) fn lines(out: &mut dyn Write, steps: &[Step]) -> io::Result<()> {
 }
 
 fn rule(out: &mut dyn Write, rule: &Rule) -> io::Result<()> {
-    let address = prefix_text(rule.address);
-    write!(out, "{} {address} sender {}", rule.policy, rule.rip)?;
+    write!(out, "{}", rule.policy)?;
+    if let Some(address) = rule.address_text() {
+        write!(out, " {address}")?;
+    }
+    write!(out, " sender {}", rule.rip)?;
     if let Some(device) = &rule.device {
         write!(out, " dev {device}")?;
     }
-    for (word, set) in [("shield", rule.shield), ("audit", rule.audit)] {
-        if set {
-            write!(out, " {word}")?;
-        }
+    for word in rule.options() {
+        write!(out, " {word}")?;
     }
     writeln!(out)
 }

@@ -1,6 +1,10 @@
 //! The rules, as `arpguard list` shows them.
 
-use arpguard_common::{abi, policy::EVERY_DEVICE, verdict::Mode};
+use arpguard_common::{
+    abi,
+    policy::EVERY_DEVICE,
+    verdict::{Mode, Policy},
+};
 use ipnet::Ipv4Net;
 use serde::Serialize;
 
@@ -8,6 +12,7 @@ use crate::{
     datapath::{Maps, Place},
     error::Result,
     host::Host,
+    policy::{EVERY_ADDRESS, prefix_text},
 };
 
 /// One rule.
@@ -15,9 +20,10 @@ use crate::{
 pub struct Rule {
     /// Its kind.
     pub policy: &'static str,
-    /// The address (of length 32) or prefix.
-    pub address: Ipv4Net,
-    /// The device that it holds on; `None` for every device.
+    /// The address (of length 32) or prefix; `None` for whatever a device does not own.
+    pub address: Option<Ipv4Net>,
+    /// The device that it names: which it holds on, or which the address is pinned to. `None` for
+    /// every device.
     pub device: Option<String>,
     /// The sender in place of the address: an address, or `auto`.
     pub rip: String,
@@ -25,6 +31,8 @@ pub struct Rule {
     pub shield: bool,
     /// Whether it only counts.
     pub audit: bool,
+    /// Whether only who is in a subnet of the device is answered.
+    pub same_subnet: bool,
 }
 
 /// Reads all rules, in the order of their addresses.
@@ -41,18 +49,38 @@ pub fn read(maps: &Maps, host: &Host) -> Result<Vec<Rule>> {
 impl Rule {
     /// The rule at a place.
     pub fn of((device, address): Place, rule: abi::Rule, host: &Host) -> Self {
-        let name = |device: u32| match host.by_index(device) {
-            Some(device) => device.name.clone(),
-            None => format!("if{device} (gone)"),
+        let device = match rule.policy() {
+            Policy::Hide | Policy::Strict => device,
+            Policy::Pin => rule.home(),
         };
         Self {
             policy: rule.policy().name(),
-            address,
-            device: (device != EVERY_DEVICE).then(|| name(device)),
+            address: (address != EVERY_ADDRESS).then_some(address),
+            device: (device != EVERY_DEVICE).then(|| host.name(device)),
             rip: rip_text(rule),
             shield: rule.shields(),
             audit: rule.mode() == Mode::Audit,
+            same_subnet: rule.wants_same_subnet(),
         }
+    }
+}
+
+impl Rule {
+    /// The address as its user would write it, where there is one.
+    pub(crate) fn address_text(&self) -> Option<String> {
+        self.address.map(prefix_text)
+    }
+
+    /// The words of the options that are set.
+    pub(crate) fn options(&self) -> impl Iterator<Item = &'static str> {
+        let options = [
+            ("same-subnet", self.same_subnet),
+            ("shield", self.shield),
+            ("audit", self.audit),
+        ];
+        options
+            .into_iter()
+            .filter_map(|(word, set)| set.then_some(word))
     }
 }
 

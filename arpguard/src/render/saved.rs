@@ -5,7 +5,11 @@ use std::{
     io::{self, Write},
 };
 
-use arpguard_common::{abi, policy::EVERY_DEVICE, verdict::Mode};
+use arpguard_common::{
+    abi,
+    policy::EVERY_DEVICE,
+    verdict::{Mode, Policy},
+};
 use ipnet::Ipv4Net;
 
 use super::rules::rip_text;
@@ -14,7 +18,7 @@ use crate::{
     device::Device,
     host::Host,
     plan::State,
-    policy::{self, Hide, Rip, prefix_text},
+    policy::{self, Block, Kind, Placed, Rip, prefix_text},
 };
 
 const HEADER: &str = "\
@@ -22,13 +26,16 @@ const HEADER: &str = "\
 # arpguard apply FILE
 ";
 
-/// What the rules of one `[[hide]]` share. In the order of the fields, so are the blocks.
+/// What the rules of one block share. In the order of the fields, so are the blocks.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Attributes {
+    policy: Policy,
     /// Names; none for every device.
     devices: Vec<String>,
-    rip: String,
+    /// The sender, where the policy lets one choose.
+    rip: Option<String>,
     shield: bool,
+    same_subnet: bool,
     audit: bool,
     force: bool,
 }
@@ -71,8 +78,12 @@ fn blocks(state: &State, guarded: &[&Device], host: &Host) -> BTreeMap<Attribute
     // Of equal rules for one prefix, the devices are told together.
     let mut same: BTreeMap<_, Same<'_>> = BTreeMap::new();
     for ((device, prefix), rule) in state.rules.iter() {
-        let everywhere = *device == EVERY_DEVICE;
-        let found = host.by_index(*device);
+        let named = match rule.policy() {
+            Policy::Hide | Policy::Strict => *device,
+            Policy::Pin => rule.home(),
+        };
+        let everywhere = named == EVERY_DEVICE;
+        let found = host.by_index(named);
         if found.is_none() && !everywhere {
             continue;
         }
@@ -83,59 +94,103 @@ fn blocks(state: &State, guarded: &[&Device], host: &Host) -> BTreeMap<Attribute
         entry.devices.extend(found);
     }
     let mut blocks: BTreeMap<_, Vec<_>> = BTreeMap::new();
-    for ((prefix, everywhere, _), Same { rule, devices }) in same {
-        let hidden_on = if everywhere { guarded } else { &devices };
+    for ((prefix, ..), Same { rule, devices }) in same {
         let attributes = Attributes {
+            policy: rule.policy(),
             devices: devices.iter().map(|device| device.name.clone()).collect(),
-            rip: rip_text(rule),
+            rip: match rule.policy() {
+                Policy::Hide => Some(rip_text(rule)),
+                Policy::Pin | Policy::Strict => None,
+            },
             shield: rule.shields(),
+            same_subnet: rule.wants_same_subnet(),
             audit: rule.mode() == Mode::Audit,
-            force: is_forced(prefix, rule, hidden_on, host),
+            force: is_forced(prefix, rule, &devices, guarded, host),
         };
         blocks.entry(attributes).or_default().push(prefix);
     }
     blocks
 }
 
-/// Whether `apply` would refuse the rule if it were not forced.
-fn is_forced(prefix: Ipv4Net, rule: abi::Rule, devices: &[&Device], host: &Host) -> bool {
-    let hide = Hide {
+/// Whether `apply` would refuse the rule, which names `devices`, if it were not forced.
+fn is_forced(
+    prefix: Ipv4Net,
+    rule: abi::Rule,
+    devices: &[&Device],
+    guarded: &[&Device],
+    host: &Host,
+) -> bool {
+    let kind = match rule.policy() {
+        Policy::Hide => Kind::Hide {
+            rip: rule.rip().map_or(Rip::Auto, Rip::Address),
+            shield: rule.shields(),
+        },
+        Policy::Pin => Kind::Pin,
+        Policy::Strict => return false,
+    };
+    let block = Block {
+        kind,
         prefixes: vec![prefix],
-        rip: rule.rip().map_or(Rip::Auto, Rip::Address),
-        shield: rule.shields(),
         mode: rule.mode(),
         force: false,
     };
+    let hidden_on: Vec<_> = match (rule.policy(), devices) {
+        (Policy::Pin, [home, ..]) => Placed::pinned(&block, guarded.to_vec(), home).devices,
+        (_, []) => guarded.to_vec(),
+        (_, devices) => devices.to_vec(),
+    };
     rule.mode() == Mode::Enforce
-        && devices
+        && hidden_on
             .iter()
-            .any(|device| policy::needed(&hide, host, device).is_some())
+            .any(|device| policy::needed(&block, host, device).is_some())
 }
 
 fn block(out: &mut dyn Write, attributes: &Attributes, prefixes: &[Ipv4Net]) -> io::Result<()> {
     let Attributes {
+        policy,
         devices,
         rip,
         shield,
+        same_subnet,
         audit,
         force,
     } = attributes;
-    writeln!(out, "\n[[hide]]")?;
-    if let [prefix] = prefixes {
-        writeln!(out, "ip = {}", quoted(&prefix_text(*prefix)))?;
-    } else {
-        writeln!(out, "ip = [")?;
-        for prefix in prefixes {
-            writeln!(out, "  {},", quoted(&prefix_text(*prefix)))?;
+    writeln!(out, "\n[[{}]]", policy.name())?;
+    match (policy, prefixes) {
+        (Policy::Strict, _) => {}
+        (Policy::Hide | Policy::Pin, [prefix]) => {
+            writeln!(out, "ip = {}", quoted(&prefix_text(*prefix)))?;
         }
-        writeln!(out, "]")?;
+        (Policy::Hide | Policy::Pin, prefixes) => {
+            writeln!(out, "ip = [")?;
+            for prefix in prefixes {
+                writeln!(out, "  {},", quoted(&prefix_text(*prefix)))?;
+            }
+            writeln!(out, "]")?;
+        }
     }
-    writeln!(out, "rip = {}", quoted(rip))?;
-    if !devices.is_empty() {
-        let names: Vec<_> = devices.iter().map(|name| quoted(&only(name))).collect();
-        writeln!(out, "dev = [{}]", names.join(", "))?;
+    if let Some(rip) = rip {
+        writeln!(out, "rip = {}", quoted(rip))?;
     }
-    for (key, set) in [("shield", shield), ("audit", audit), ("force", force)] {
+    match (policy, devices.as_slice()) {
+        // One device, which is no pattern.
+        (Policy::Pin, devices) => {
+            for name in devices {
+                writeln!(out, "dev = {}", quoted(name))?;
+            }
+        }
+        (Policy::Hide | Policy::Strict, []) => {}
+        (Policy::Hide | Policy::Strict, devices) => {
+            let names: Vec<_> = devices.iter().map(|name| quoted(&only(name))).collect();
+            writeln!(out, "dev = [{}]", names.join(", "))?;
+        }
+    }
+    for (key, set) in [
+        ("same-subnet", same_subnet),
+        ("shield", shield),
+        ("audit", audit),
+        ("force", force),
+    ] {
         if *set {
             writeln!(out, "{key} = true")?;
         }

@@ -1,9 +1,10 @@
 //! The state, as `arpguard status` shows it.
 
-use std::path::PathBuf;
+use std::{net::Ipv4Addr, path::PathBuf};
 
 use arpguard_common::{
     abi::{Shape, counter},
+    policy::View,
     verdict::{Mode, Policy, Reason},
 };
 use serde::Serialize;
@@ -22,9 +23,9 @@ pub struct Status {
     pub pins: Option<PathBuf>,
     /// Whether the agent holds it, since nothing can be pinned. With neither, nothing is loaded.
     pub held: bool,
-    /// How many single addresses are hidden, counting each device that one is hidden on.
+    /// How many single addresses are hidden or pinned, counting each device that one is hidden on.
     pub addresses: u32,
-    /// How many prefixes are hidden, likewise.
+    /// How many prefixes are, likewise.
     pub prefixes: u32,
     /// The devices that are guarded or could be.
     pub devices: Vec<Device>,
@@ -43,6 +44,8 @@ pub struct Device {
     pub egress: Option<&'static str>,
     /// Why the ingress hook is not a better one, or what it lacks; empty where it is the best.
     pub note: String,
+    /// Whether it is held to what it owns.
+    pub strict: bool,
     /// What was done to frames. Counters of nothing are left out.
     pub counters: Vec<Counter>,
 }
@@ -82,16 +85,25 @@ pub async fn read(datapath: Option<&Datapath>, host: &Host, netlink: &Netlink) -
             ingress: attached.ingress.map(Ingress::name),
             egress: attached.egress.map(Egress::name),
             note: attached.note,
+            strict: datapath.is_some_and(|datapath| is_strict(datapath, device.index)),
             counters: totals.as_ref().map(counters).unwrap_or_default(),
         });
     }
-    let shape = datapath.map(Datapath::rules).unwrap_or_default();
     let Shape {
         exact,
         exact_on_device,
-        prefixes,
-        prefixes_on_device,
-    } = shape;
+        ..
+    } = datapath.map(Datapath::rules).unwrap_or_default();
+    let mut prefixes = 0_u32;
+    if let Some(datapath) = datapath {
+        for rule in datapath.maps.prefix_rules() {
+            let (_, _, rule) = rule?;
+            prefixes += match rule.policy() {
+                Policy::Hide | Policy::Pin => 1,
+                Policy::Strict => 0,
+            };
+        }
+    }
     let (pins, held) = match datapath.map(Datapath::keeper) {
         None => (None, false),
         Some(Keeper::Pins(pins)) => (Some(pins), false),
@@ -101,9 +113,17 @@ pub async fn read(datapath: Option<&Datapath>, host: &Host, netlink: &Netlink) -
         pins,
         held,
         addresses: exact + exact_on_device,
-        prefixes: prefixes + prefixes_on_device,
+        prefixes,
         devices,
     })
+}
+
+/// Whether a device is held to what it owns. Only a rule for every address is found for one that no
+/// host has.
+fn is_strict(datapath: &Datapath, device: u32) -> bool {
+    let view = View::new(&datapath.maps, device);
+    view.found(Ipv4Addr::UNSPECIFIED)
+        .is_some_and(|rule| rule.policy() == Policy::Strict)
 }
 
 fn counters(totals: &Totals) -> Vec<Counter> {

@@ -5,7 +5,6 @@ use std::io::{self, Write};
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
 
 use super::{rules::Rule, status::Status};
-use crate::policy::prefix_text;
 
 /// Columns; below it, breaking words helps no reader.
 const NARROWEST: u16 = 40;
@@ -19,15 +18,10 @@ pub(crate) fn rules(out: &mut dyn Write, rules: &[Rule], width: Option<u16>) -> 
     }
     let mut table = columns(&["POLICY", "ADDRESS", "DEVICE", "SENDER", "OPTIONS"], width);
     for rule in rules {
-        let options = [("shield", rule.shield), ("audit", rule.audit)];
-        let options: Vec<_> = options
-            .iter()
-            .filter(|(_, set)| *set)
-            .map(|(word, _)| *word)
-            .collect();
+        let options: Vec<_> = rule.options().collect();
         table.add_row([
             rule.policy,
-            &prefix_text(rule.address),
+            &or_dash(&rule.address_text().unwrap_or_default()),
             rule.device.as_deref().unwrap_or("every"),
             &rule.rip,
             &or_dash(&options.join(" ")),
@@ -42,9 +36,14 @@ pub(crate) fn status(out: &mut dyn Write, status: &Status, width: Option<u16>) -
         None if status.held => "held by the agent, and gone when it ends".to_owned(),
         None => return writeln!(out, "arpguard is not loaded in this network namespace"),
     };
+    let strict = status.devices.iter().map(|device| u32::from(device.strict));
+    let strict = match strict.sum() {
+        0 => String::new(),
+        number => format!(", {} strict", count(number, "device", "devices")),
+    };
     writeln!(
         out,
-        "{} and {} hidden; {kept}\n",
+        "{} and {} hidden or pinned{strict}; {kept}\n",
         count(status.addresses, "address", "addresses"),
         count(status.prefixes, "prefix", "prefixes"),
     )?;

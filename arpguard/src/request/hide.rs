@@ -2,16 +2,17 @@
 
 use std::slice;
 
-use arpguard_common::{policy::View, verdict};
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
-use super::Context;
+use super::{
+    Context,
+    set::{mode, set},
+};
 use crate::{
     datapath::Mode,
     error::Result,
-    plan::{self, Plan},
-    policy::{self, Placed, Rip},
+    policy::{self, Block, Kind, Placed, Rip, Scope},
     session::{Session, single},
 };
 
@@ -38,62 +39,48 @@ pub struct Hide {
 
 impl Hide {
     pub(super) async fn perform(self, context: &Context<'_>) -> Result<()> {
-        let hide = policy::Hide {
-            prefixes: self.prefixes.clone(),
-            rip: self.rip,
-            shield: self.shield,
-            mode: if self.audit {
-                verdict::Mode::Audit
-            } else {
-                verdict::Mode::Enforce
+        let block = Block {
+            kind: Kind::Hide {
+                rip: self.rip,
+                shield: self.shield,
             },
+            prefixes: self.prefixes.clone(),
+            mode: mode(self.audit),
             force: self.force,
         };
-        policy::check(slice::from_ref(&hide))?;
+        policy::check(slice::from_ref(&block))?;
         let mut session = Session::begin(context.store, context.netlink).await?;
-        let outcome = change(&mut session, &hide, &self).await;
+        let outcome = change(&mut session, &block, &self).await;
         session.end(outcome).await
     }
 }
 
 /// The VIPs come up last: before that the programs are attached and the rules in force.
-async fn change(session: &mut Session, hide: &policy::Hide, request: &Hide) -> Result<()> {
+async fn change(session: &mut Session, block: &Block, request: &Hide) -> Result<()> {
+    let host = session.host.clone();
     let placed = Placed {
-        hide,
-        devices: policy::devices(&session.host, &request.dev)?,
-        everywhere: request.dev.is_empty(),
+        block,
+        devices: policy::devices(&host, &request.dev)?,
+        scope: if request.dev.is_empty() {
+            Scope::Every
+        } else {
+            Scope::Each
+        },
     };
-    let places = placed.places();
-    let hidden = |address| {
-        let devices = placed.devices.iter().map(|device| &device.index);
-        session.datapath().is_some_and(|datapath| {
-            let mut views = places
-                .iter()
-                .chain(devices)
-                .map(|device| View::new(&datapath.maps, *device));
-            views.any(|view| view.rule(address).is_some())
-        })
-    };
-    policy::check_on(slice::from_ref(&placed), &session.host, hidden)?;
     let vip_device = match &request.add_to {
         Some(name) => {
-            for prefix in &hide.prefixes {
+            for prefix in &block.prefixes {
                 single("hide --add-to", *prefix)?;
             }
-            Some(policy::existing(&session.host, name)?.clone())
+            Some(policy::existing(&host, name)?)
         }
         None => None,
     };
-    let plan = Plan {
-        guard: placed.devices.iter().copied().cloned().collect(),
-        attach: request.attach,
-        changes: plan::hide(&placed),
-        leave: Vec::new(),
-    };
-    session.carry_out(&plan).await?;
+    let guard = placed.devices.iter().copied().cloned().collect();
+    set(session, &placed, guard, request.attach).await?;
     if let Some(device) = vip_device {
-        for prefix in &hide.prefixes {
-            session.add_address(&device, prefix.addr()).await?;
+        for prefix in &block.prefixes {
+            session.add_address(device, prefix.addr()).await?;
         }
     }
     Ok(())

@@ -17,22 +17,39 @@ use crate::{
 pub enum Judged {
     /// Nothing: it is not ARP, or too deep to be seen.
     Uncounted,
-    /// A verdict that is carried out.
-    By(Reason),
-    /// A verdict that is only reported.
-    Audited(Reason),
+    /// A verdict that no policy has to do with.
+    Undecided(Reason),
+    /// A policy's verdict that is carried out.
+    By(Policy, Reason),
+    /// A policy's verdict that is only reported.
+    Audited(Policy, Reason),
 }
 
 impl Judged {
+    /// What a verdict is, by its reason and who decided.
+    pub fn of(reason: Reason, decided_by: Option<(Policy, Mode)>) -> Self {
+        match decided_by {
+            None => Self::Undecided(reason),
+            Some((policy, Mode::Enforce)) => Self::By(policy, reason),
+            Some((policy, Mode::Audit)) => Self::Audited(policy, reason),
+        }
+    }
+
     /// Where it is counted in a row of the counters.
     pub fn counter(self) -> Option<usize> {
+        Some(match self {
+            Self::Uncounted => return None,
+            Self::Undecided(reason) => counter(None, reason),
+            Self::By(policy, reason) => counter(Some((policy, Mode::Enforce)), reason),
+            Self::Audited(policy, reason) => counter(Some((policy, Mode::Audit)), reason),
+        })
+    }
+
+    /// Why, where it is carried out.
+    pub fn done_for(self) -> Option<Reason> {
         match self {
-            Self::Uncounted => None,
-            Self::By(reason @ (Reason::Permitted | Reason::Unparsed)) => {
-                Some(counter(None, reason))
-            }
-            Self::By(reason) => Some(counter(Some((Policy::Hide, Mode::Enforce)), reason)),
-            Self::Audited(reason) => Some(counter(Some((Policy::Hide, Mode::Audit)), reason)),
+            Self::Undecided(reason) | Self::By(_, reason) => Some(reason),
+            Self::Uncounted | Self::Audited(..) => None,
         }
     }
 }
@@ -58,20 +75,28 @@ impl Expect {
     pub(super) const PERMIT: Self = Self::Pass(Reason::Permitted);
     pub(super) const UNPARSED: Self = Self::Pass(Reason::Unparsed);
 
-    /// What is counted and what goes on.
-    pub(super) fn of(self, frame: &Frame, device: Device) -> (Judged, Option<Vec<u8>>) {
+    /// What is counted and what goes on, where `policy` decides.
+    pub(super) fn of(
+        self,
+        frame: &Frame,
+        device: Device,
+        policy: Policy,
+    ) -> (Judged, Option<Vec<u8>>) {
         let same = || Some(frame.bytes());
         match self {
             Self::Unseen => (Judged::Uncounted, same()),
-            Self::Pass(reason) => (Judged::By(reason), same()),
-            Self::Audit(reason) => (Judged::Audited(reason), same()),
-            Self::Drop(reason) => (Judged::By(reason), None),
+            Self::Pass(reason) => (Judged::Undecided(reason), same()),
+            Self::Audit(reason) => (Judged::Audited(policy, reason), same()),
+            Self::Drop(reason) => (Judged::By(policy, reason), None),
             Self::Answer => {
                 let reply = arp::reply(device.mac(), frame.tpa, frame.sha, frame.spa);
-                (Judged::By(Reason::MartianRequest), Some(reply.bytes()))
+                (
+                    Judged::By(policy, Reason::MartianRequest),
+                    Some(reply.bytes()),
+                )
             }
             Self::Rewrite(rip) => (
-                Judged::By(Reason::LeakingRequest),
+                Judged::By(policy, Reason::LeakingRequest),
                 Some(frame.clone().from(rip).bytes()),
             ),
         }

@@ -2,22 +2,29 @@
 
 use std::net::Ipv4Addr;
 
-use arpguard_common::{verdict::Reason, wire::Mac};
+use arpguard_common::{
+    verdict::{Policy, Reason},
+    wire::Mac,
+};
 
 use super::{Case, Direction, expect::Expect, vary::Row};
 use crate::{
     arp::{AD, Frame, NOBODY, Q, announcement, announcing_reply, probe, reply, request},
     fixture::{
-        AUDITED, AUDITED_ON_ETH0, Device, IN_PREFIX, LONGEST, ON_ETH1, OTHER, RIP, SECOND,
-        SHIELDED, VIP,
+        AUDITED, AUDITED_ON_ETH0, AUDITED_STRICT, Device, HIDDEN_IN_PINNED, IN_PINNED, IN_PREFIX,
+        LONGEST, ON_ETH1, OTHER, PINNED, PINNED_AND_HIDDEN, PINNED_AUDITED, PINNED_IN_HIDDEN,
+        PINNED_TO_MUTE, PINNED_TO_STRICT, RIP, SECOND, SHIELDED, STRICT, VIP,
     },
 };
 
-use Device::{Eth0, Eth1, Eth2};
+use Device::{Eth0, Eth1, Eth2, Eth3, Eth4, Eth5};
+use Policy::{Pin, Strict};
 
 const ASKED: Expect = Expect::Drop(Reason::HiddenRequest);
 const PROBED: Expect = Expect::Drop(Reason::HiddenProbe);
 const CLAIMED: Expect = Expect::Drop(Reason::ShieldedClaim);
+const FOREIGN: Expect = Expect::Drop(Reason::ForeignRequest);
+const FOREIGN_PROBE: Expect = Expect::Drop(Reason::ForeignProbe);
 const ANSWER: Expect = Expect::Answer;
 const PERMIT: Expect = Expect::PERMIT;
 
@@ -30,6 +37,8 @@ pub(super) fn cases() -> Vec<Case> {
         cases.push(row.too_deep());
     }
     let mut rows = by_policy();
+    rows.extend(pinned());
+    rows.extend(strict());
     rows.extend(director());
     rows.extend(in_vlans());
     rows.extend(malformed());
@@ -44,6 +53,7 @@ fn row(device: Device, says: &'static str, frame: Frame, expect: Expect) -> Row 
         says,
         frame,
         expect,
+        policy: Policy::Hide,
     }
 }
 
@@ -78,6 +88,11 @@ fn in_all_forms() -> Vec<Row> {
         row(Eth0, "a reply to a probe for a VIP passes", says(VIP, NOBODY), PERMIT),
         row(Eth0, "for a shielded VIP it is dropped", says(SHIELDED, NOBODY), CLAIMED),
         row(Eth0, "a reply to the RIP passes", says(client, RIP), PERMIT),
+        row(Eth0, "a request for what another device may speak for is dropped", asks(Eth0, PINNED), ASKED).by(Pin),
+        row(Eth1, "on that device it passes", asks(Eth1, PINNED), PERMIT),
+        row(Eth3, "a strict device drops what asks for another's", asks(Eth3, RIP), FOREIGN).by(Strict),
+        row(Eth3, "a probe for another's too", probe(peer, RIP), FOREIGN_PROBE).by(Strict),
+        row(Eth3, "and passes what asks for its own", asks(Eth3, STRICT), PERMIT),
     ]
 }
 
@@ -108,6 +123,63 @@ fn by_policy() -> Vec<Row> {
         row(Eth0, "a reply to a VIP passes", says(client, VIP), PERMIT),
         row(Eth0, "a reply as a VIP passes", says(VIP, RIP), PERMIT),
         row(Eth0, "a reply as a shielded VIP is dropped", says(SHIELDED, RIP), CLAIMED),
+    ]
+}
+
+/// What is pinned to eth1, and how that goes with what is hidden.
+#[rustfmt::skip] // one line for each row
+fn pinned() -> Vec<Row> {
+    let peer = Eth0.peer_mac();
+    let audited = Expect::Audit(Reason::HiddenRequest);
+    vec![
+        row(Eth0, "a probe for a pinned address is dropped", probe(peer, PINNED), PROBED).by(Pin),
+        row(Eth1, "but not where it is pinned to", probe(peer, PINNED), PERMIT),
+        row(Eth2, "a pin holds without addresses", asks(Eth2, PINNED), ASKED).by(Pin),
+        row(Eth0, "a pinned address may be claimed", announcement(peer, PINNED), PERMIT),
+        row(Eth0, "a pinned one asks for the RIP", asks_as(Eth0, PINNED, RIP), ANSWER).by(Pin),
+        row(Eth1, "where it is pinned to it is a neighbour", asks_as(Eth1, PINNED, OTHER), PERMIT),
+        row(Eth0, "a prefix is pinned", asks(Eth0, IN_PINNED), ASKED).by(Pin),
+        row(Eth1, "to its device", asks(Eth1, IN_PINNED), PERMIT),
+        row(Eth1, "a longer match hides there", asks(Eth1, HIDDEN_IN_PINNED), ASKED),
+        row(Eth0, "and elsewhere", asks(Eth0, HIDDEN_IN_PINNED), ASKED),
+        row(Eth0, "a longer match pins", asks(Eth0, PINNED_IN_HIDDEN), ASKED).by(Pin),
+        row(Eth1, "and shows what a prefix hides", asks(Eth1, PINNED_IN_HIDDEN), PERMIT),
+        row(Eth0, "a device hides what is pinned", asks(Eth0, PINNED_AND_HIDDEN), ASKED),
+        row(Eth1, "to another", asks(Eth1, PINNED_AND_HIDDEN), PERMIT),
+        row(Eth2, "and a third has it hidden by the pin", asks(Eth2, PINNED_AND_HIDDEN), ASKED).by(Pin),
+        row(Eth0, "an audited pin is only counted", asks(Eth0, PINNED_AUDITED), audited).by(Pin),
+    ]
+}
+
+/// Devices that answer only for what they own.
+#[rustfmt::skip] // one line for each row
+fn strict() -> Vec<Row> {
+    let peer = Eth3.peer_mac();
+    let client = Eth3.peer();
+    let neighbour = Ipv4Addr::new(172, 16, 3, 50);
+    let stranger = Ipv4Addr::new(172, 16, 9, 1);
+    let audited = Expect::Audit(Reason::ForeignRequest);
+    let probed = Expect::Audit(Reason::ForeignProbe);
+    let far = Expect::Drop(Reason::WrongSubnet);
+    let says = |spa, tpa| reply(peer, spa, Eth3.mac(), tpa);
+    vec![
+        row(Eth3, "a probe for its own passes", probe(peer, STRICT), PERMIT),
+        row(Eth3, "a neighbour's is foreign", asks(Eth3, neighbour), FOREIGN).by(Strict),
+        row(Eth3, "a VIP is hidden before it is foreign", asks(Eth3, VIP), ASKED),
+        row(Eth3, "a pinned one is hidden before", asks(Eth3, PINNED), ASKED).by(Pin),
+        row(Eth3, "what is pinned to it is its own", asks(Eth3, PINNED_TO_STRICT), PERMIT),
+        row(Eth3, "for anybody", asks_as(Eth3, stranger, PINNED_TO_STRICT), PERMIT),
+        row(Eth3, "who is not in its subnet is dropped", asks_as(Eth3, stranger, STRICT), far).by(Strict),
+        row(Eth3, "but for a director", asks_as(Eth3, VIP, STRICT), ANSWER),
+        row(Eth3, "an announcement of another's passes", announcement(peer, RIP), PERMIT),
+        row(Eth3, "a reply passes", says(client, STRICT), PERMIT),
+        row(Eth3, "a reply to another's passes", says(stranger, RIP), PERMIT),
+        row(Eth4, "under audit another's is asked for", asks(Eth4, RIP), audited).by(Strict),
+        row(Eth4, "and probed for", probe(peer, RIP), probed).by(Strict),
+        row(Eth4, "its own passes", asks(Eth4, AUDITED_STRICT), PERMIT),
+        row(Eth4, "for anybody where no subnet is asked for", asks_as(Eth4, stranger, AUDITED_STRICT), PERMIT),
+        row(Eth5, "who owns nothing has only what is pinned to it", asks(Eth5, PINNED_TO_MUTE), PERMIT),
+        row(Eth5, "and nothing else", asks(Eth5, RIP), FOREIGN).by(Strict),
     ]
 }
 
@@ -155,6 +227,8 @@ fn in_vlans() -> Vec<Row> {
         row(Eth0, "nor is the parent's audit", asked(Eth0, AUDITED_ON_ETH0), ASKED),
         row(Eth0, "in a VLAN no question is answered", question(VIP), PERMIT),
         row(Eth0, "in a VLAN a shield holds", question(SHIELDED), CLAIMED),
+        row(Eth0, "a pin may be to the VLAN", asked(Eth0, PINNED), PERMIT),
+        row(Eth3, "a strict parent is not the VLAN's", asked(Eth3, RIP), PERMIT),
     ]
 }
 

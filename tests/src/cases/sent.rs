@@ -2,18 +2,20 @@
 
 use std::net::Ipv4Addr;
 
-use arpguard_common::verdict::Reason;
+use arpguard_common::verdict::{Policy, Reason};
 
 use super::{Case, Direction, expect::Expect, vary::Row};
 use crate::{
     arp::{AD, Frame, NOBODY, Q, announcement, announcing_reply, probe, reply, request},
     fixture::{
-        AUDITED, AUDITED_ON_ETH0, Device, IN_PREFIX, LONGEST, ON_ETH1, OTHER, RIP, SECOND,
-        SHIELDED, VIP,
+        AUDITED, AUDITED_ON_ETH0, Device, HIDDEN_IN_PINNED, IN_PINNED, IN_PREFIX, LONGEST, ON_ETH1,
+        OTHER, PINNED, PINNED_AND_HIDDEN, PINNED_AUDITED, PINNED_IN_HIDDEN, PINNED_TO_MUTE,
+        PINNED_TO_STRICT, RIP, SECOND, SHIELDED, STRICT, VIP,
     },
 };
 
-use Device::{Eth0, Eth1, Eth2};
+use Device::{Eth0, Eth1, Eth2, Eth3, Eth4, Eth5};
+use Policy::{Pin, Strict};
 
 const NO_RIP: Expect = Expect::Drop(Reason::NoRip);
 const ANNOUNCED: Expect = Expect::Drop(Reason::LeakingAnnouncement);
@@ -34,6 +36,8 @@ pub(super) fn cases() -> Vec<Case> {
         cases.push(row.too_deep());
     }
     let mut rows = by_policy();
+    rows.extend(pinned());
+    rows.extend(strict());
     rows.extend(in_vlans());
     rows.extend(malformed());
     cases.extend(rows.iter().map(Row::once));
@@ -47,6 +51,7 @@ fn row(device: Device, says: &'static str, frame: Frame, expect: Expect) -> Row 
         says,
         frame,
         expect,
+        policy: Policy::Hide,
     }
 }
 
@@ -78,6 +83,11 @@ fn in_all_forms() -> Vec<Row> {
         row(Eth0, "a probe for a VIP is dropped", probe(mac, VIP), PROBED),
         row(Eth0, "a request as the RIP goes out", asks(Eth0, RIP), PERMIT),
         row(Eth0, "a reply as the RIP goes out", replies(RIP, client), PERMIT),
+        row(Eth0, "what is pinned to another tells the device's own", asks(Eth0, PINNED), tells(RIP)).by(Pin),
+        row(Eth1, "where it is pinned to it asks", asks(Eth1, PINNED), PERMIT),
+        row(Eth3, "a strict device tells its own for another's", asks(Eth3, RIP), tells(STRICT)).by(Strict),
+        row(Eth3, "and does not announce another's", announcement(Eth3.mac(), RIP), ANNOUNCED).by(Strict),
+        row(Eth3, "but probes for what it may own", probe(Eth3.mac(), RIP), PERMIT),
     ]
 }
 
@@ -119,6 +129,56 @@ fn by_policy() -> Vec<Row> {
     ]
 }
 
+/// What is pinned to eth1, and how that goes with what is hidden.
+#[rustfmt::skip] // one line for each row
+fn pinned() -> Vec<Row> {
+    let (mac, home) = (Eth0.mac(), Eth1.mac());
+    let client = Eth0.peer();
+    let audited = Expect::Audit(Reason::LeakingRequest);
+    vec![
+        row(Eth2, "a pin and no address: it is dropped", asks(Eth2, PINNED), NO_RIP).by(Pin),
+        row(Eth0, "a pinned address is not announced", announcement(mac, PINNED), ANNOUNCED).by(Pin),
+        row(Eth1, "but where it is pinned to", announcement(home, PINNED), PERMIT),
+        row(Eth0, "it does not reply", replies(PINNED, client), REPLIED).by(Pin),
+        row(Eth0, "it is not probed for", probe(mac, PINNED), PROBED).by(Pin),
+        row(Eth1, "but it is where it is pinned to", probe(home, PINNED), PERMIT),
+        row(Eth0, "a pinned prefix tells the device's own", asks(Eth0, IN_PINNED), tells(RIP)).by(Pin),
+        row(Eth1, "a longer match hides in it", asks(Eth1, HIDDEN_IN_PINNED), tells(OTHER)),
+        row(Eth1, "a longer match pins in a hidden one", asks(Eth1, PINNED_IN_HIDDEN), PERMIT),
+        row(Eth0, "and hides as a pin elsewhere", asks(Eth0, PINNED_IN_HIDDEN), tells(RIP)).by(Pin),
+        row(Eth0, "a device hides what is pinned", asks(Eth0, PINNED_AND_HIDDEN), tells(SECOND)),
+        row(Eth1, "to another", asks(Eth1, PINNED_AND_HIDDEN), PERMIT),
+        row(Eth0, "an audited pin asks", asks(Eth0, PINNED_AUDITED), audited).by(Pin),
+    ]
+}
+
+/// Devices that speak only with what they own.
+#[rustfmt::skip] // one line for each row
+fn strict() -> Vec<Row> {
+    let mac = Eth3.mac();
+    let client = Eth3.peer();
+    let says = |spa| reply(mac, spa, Eth3.peer_mac(), client);
+    let audited = Expect::Audit(Reason::LeakingRequest);
+    let announced = Expect::Audit(Reason::LeakingAnnouncement);
+    let foreign = announcing_reply(mac, RIP);
+    vec![
+        row(Eth3, "a strict device asks as itself", asks(Eth3, STRICT), PERMIT),
+        row(Eth3, "and as what is pinned to it", asks(Eth3, PINNED_TO_STRICT), PERMIT),
+        row(Eth3, "a VIP tells its own", asks(Eth3, VIP), tells(STRICT)),
+        row(Eth3, "it replies as itself", says(STRICT), PERMIT),
+        row(Eth3, "and for what is pinned to it", says(PINNED_TO_STRICT), PERMIT),
+        row(Eth3, "but not as another", says(RIP), REPLIED).by(Strict),
+        row(Eth3, "it announces itself", announcement(mac, STRICT), PERMIT),
+        row(Eth3, "but not another, by a reply", foreign, ANNOUNCED).by(Strict),
+        row(Eth3, "a VIP is not probed for", probe(mac, VIP), PROBED),
+        row(Eth4, "an audited one asks as another", asks(Eth4, RIP), audited).by(Strict),
+        row(Eth4, "and announces another", announcement(Eth4.mac(), RIP), announced).by(Strict),
+        row(Eth5, "who owns nothing does not ask as another", asks(Eth5, RIP), NO_RIP).by(Strict),
+        row(Eth5, "nor as another's RIP", asks(Eth5, VIP), NO_RIP),
+        row(Eth5, "but as what is pinned to it", asks(Eth5, PINNED_TO_MUTE), PERMIT),
+    ]
+}
+
 /// Frames of a VLAN, on its parent: only the policies for every device hold, and the parent's
 /// addresses are not the VLAN's.
 #[rustfmt::skip] // one line for each row
@@ -135,6 +195,8 @@ fn in_vlans() -> Vec<Row> {
         row(Eth0, "the parent's audit is not the VLAN's", asked(Eth0, AUDITED_ON_ETH0), NO_RIP),
         row(Eth1, "nor is its policy", asked(Eth1, ON_ETH1), PERMIT),
         row(Eth0, "in a VLAN a reply as a VIP is dropped", replied, REPLIED),
+        row(Eth0, "a pin may be to the VLAN", asked(Eth0, PINNED), PERMIT),
+        row(Eth3, "a strict parent is not the VLAN's", asked(Eth3, RIP), PERMIT),
     ]
 }
 

@@ -1,6 +1,6 @@
 //! The forms that one frame can come in without meaning anything else.
 
-use arpguard_common::wire::Mac;
+use arpguard_common::{verdict::Policy, wire::Mac};
 
 use super::{
     Case, Direction,
@@ -37,9 +37,16 @@ pub(super) struct Row {
     pub(super) says: &'static str,
     pub(super) frame: Frame,
     pub(super) expect: Expect,
+    /// Who decides, where anybody does.
+    pub(super) policy: Policy,
 }
 
 impl Row {
+    /// The same, where another policy than to hide decides.
+    pub(super) fn by(self, policy: Policy) -> Self {
+        Self { policy, ..self }
+    }
+
     /// The frame as it is.
     pub(super) fn once(&self) -> Case {
         self.case("", &self.frame)
@@ -87,7 +94,7 @@ impl Row {
             Direction::Received => "received",
             Direction::Sent => "sent",
         };
-        let (judged, out) = self.expect.of(frame, self.device);
+        let (judged, out) = self.expect.of(frame, self.device, self.policy);
         Case {
             name: format!("{way} on {}: {}{form}", self.device.name(), self.says),
             direction: self.direction,

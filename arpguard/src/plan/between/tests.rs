@@ -10,7 +10,10 @@ use ipnet::Ipv4Net;
 use proptest::{collection::vec, prelude::*};
 
 use super::*;
-use crate::datapath::{Write, script};
+use crate::{
+    datapath::{Place, Write, script},
+    policy::EVERY_ADDRESS,
+};
 
 /// The tables in the kernel, with a shape that is written, as theirs is.
 #[derive(Clone, Default)]
@@ -75,24 +78,40 @@ impl Tables for Kernel {
 }
 
 /// Small enough that two policies often name the same, and prefixes hold one another.
-fn place() -> impl Strategy<Value = (u32, Ipv4Net)> {
-    (EVERY_DEVICE..3, 0_u8..8, 28_u8..=32).prop_map(|(device, last, length)| {
-        let prefix = Ipv4Net::new(Ipv4Addr::new(10, 0, 0, last), length).unwrap();
-        (device, prefix.trunc())
+fn prefix() -> impl Strategy<Value = Ipv4Net> {
+    (0_u8..8, 28_u8..=32).prop_map(|(last, length)| {
+        Ipv4Net::new(Ipv4Addr::new(10, 0, 0, last), length)
+            .unwrap()
+            .trunc()
     })
 }
 
-fn rule(length: u8) -> impl Strategy<Value = Rule> {
-    (any::<bool>(), any::<bool>(), 0_u8..3).prop_map(move |(audit, shield, rip)| {
-        let mode = if audit { Mode::Audit } else { Mode::Enforce };
-        let rip = (rip > 0).then_some(Ipv4Addr::new(10, 0, 1, rip));
-        Rule::hide(length, rip, mode, shield)
-    })
+fn mode() -> impl Strategy<Value = Mode> {
+    prop_oneof![Just(Mode::Enforce), Just(Mode::Audit)]
+}
+
+/// A rule of any policy, at a place that it can have.
+fn rule() -> impl Strategy<Value = (Place, Rule)> {
+    let devices = EVERY_DEVICE..3;
+    let hide = (devices.clone(), prefix(), mode(), any::<bool>(), 0_u8..3).prop_map(
+        |(device, prefix, mode, shield, rip)| {
+            let rip = (rip > 0).then_some(Ipv4Addr::new(10, 0, 1, rip));
+            let rule = Rule::hide(prefix.prefix_len(), rip, mode, shield);
+            ((device, prefix), rule)
+        },
+    );
+    let pin = (prefix(), 1_u32..5, mode()).prop_map(|(prefix, home, mode)| {
+        let rule = Rule::pin(prefix.prefix_len(), home, mode);
+        ((EVERY_DEVICE, prefix), rule)
+    });
+    let strict = (devices, any::<bool>(), mode()).prop_map(|(device, same_subnet, mode)| {
+        ((device, EVERY_ADDRESS), Rule::strict(same_subnet, mode))
+    });
+    prop_oneof![3 => hide, 3 => pin, 1 => strict]
 }
 
 fn policy() -> impl Strategy<Value = Rules> {
-    let one = place().prop_flat_map(|place| (Just(place), rule(place.1.prefix_len())));
-    vec(one, 0..12).prop_map(|rules| {
+    vec(rule(), 0..12).prop_map(|rules| {
         let mut policy = Rules::default();
         for (place, rule) in rules {
             policy.insert(place, rule);
@@ -101,7 +120,7 @@ fn policy() -> impl Strategy<Value = Rules> {
     })
 }
 
-/// What each device sees of each address.
+/// What each device sees of each address: the rule that is found, and so that which holds.
 fn seen(tables: &impl Tables) -> Vec<Option<Rule>> {
     let devices = EVERY_DEVICE..4;
     let view = |device| {
@@ -117,6 +136,8 @@ fn check_steps(steps: &[Kernel], one: &Rules, other: &Rules) -> Result<(), TestC
     for step in steps {
         for ((now, one), other) in seen(step).iter().zip(&one).zip(&other) {
             prop_assert!(now == one || now == other, "{now:?}: {one:?} or {other:?}");
+            let shown = now.is_none() && one.is_some() && other.is_some();
+            prop_assert!(!shown, "{one:?} and {other:?}");
         }
     }
     Ok(())

@@ -3,9 +3,10 @@ use ipnet::Ipv4Net;
 
 use super::*;
 use crate::{
-    datapath::{Attached, Egress, Ingress},
+    datapath::{Attached, Egress, Ingress, Place},
     device::{Address, Link},
     plan::Rules,
+    policy::EVERY_ADDRESS,
 };
 
 fn device(index: u32, name: &str, address: &str) -> Device {
@@ -39,6 +40,16 @@ fn host() -> Host {
 }
 
 fn saved(rules: &[(u32, &str, Option<&str>, Mode)], guarded: usize) -> String {
+    let rules = rules.iter().map(|(device, prefix, rip, mode)| {
+        let prefix: Ipv4Net = prefix.parse().unwrap();
+        let rip = rip.map(|rip| rip.parse().unwrap());
+        let rule = Rule::hide(prefix.prefix_len(), rip, *mode, false);
+        ((*device, prefix), rule)
+    });
+    written(rules, guarded)
+}
+
+fn written(rules: impl IntoIterator<Item = (Place, Rule)>, guarded: usize) -> String {
     let host = host();
     let attached = Attached {
         ingress: Some(Ingress::Tcx),
@@ -52,11 +63,8 @@ fn saved(rules: &[(u32, &str, Option<&str>, Mode)], guarded: usize) -> String {
             .map(|device| (device.clone(), attached.clone()))
             .collect(),
     };
-    for (device, prefix, rip, mode) in rules {
-        let prefix: Ipv4Net = prefix.parse().unwrap();
-        let rip = rip.map(|rip| rip.parse().unwrap());
-        let rule = Rule::hide(prefix.prefix_len(), rip, *mode, false);
-        state.rules.insert((*device, prefix), rule);
+    for (place, rule) in rules {
+        state.rules.insert(place, rule);
     }
     let mut text = Vec::new();
     write(&mut text, &state, &host).unwrap();
@@ -103,5 +111,50 @@ dev = [\"eth0\", 'a[*]\"b']
 audit = true
 ";
     let saved = saved(&rules, 2);
+    assert_eq!(saved.strip_prefix(HEADER), Some(blocks), "{saved}");
+}
+
+#[test]
+fn pins_name_their_device_and_strict_those_that_it_is_on_for() {
+    let place = |device: u32, text: &str| (device, text.parse().unwrap());
+    let pin = |length, home| Rule::pin(length, home, Mode::Enforce);
+    let rules = [
+        (place(EVERY_DEVICE, "192.168.18.101/32"), pin(32, 2)),
+        (place(EVERY_DEVICE, "192.168.18.96/28"), pin(28, 2)),
+        (place(EVERY_DEVICE, "10.0.0.10/32"), pin(32, 2)),
+        (place(EVERY_DEVICE, "10.0.0.11/32"), pin(32, 3)),
+        // To a device that is gone.
+        (place(EVERY_DEVICE, "10.0.0.12/32"), pin(32, 7)),
+        (
+            (EVERY_DEVICE, EVERY_ADDRESS),
+            Rule::strict(false, Mode::Audit),
+        ),
+        ((3, EVERY_ADDRESS), Rule::strict(true, Mode::Enforce)),
+    ];
+    let blocks = "
+[[pin]]
+ip = \"10.0.0.11\"
+dev = 'a*\"b'
+
+[[pin]]
+ip = [
+  \"192.168.18.96/28\",
+  \"192.168.18.101\",
+]
+dev = \"eth0\"
+
+[[pin]]
+ip = \"10.0.0.10\"
+dev = \"eth0\"
+force = true
+
+[[strict]]
+audit = true
+
+[[strict]]
+dev = ['a[*]\"b']
+same-subnet = true
+";
+    let saved = written(rules, 2);
     assert_eq!(saved.strip_prefix(HEADER), Some(blocks), "{saved}");
 }

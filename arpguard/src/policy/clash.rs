@@ -1,0 +1,47 @@
+//! Rules that contradict each other.
+
+use arpguard_common::{abi::Rule, policy::EVERY_DEVICE, verdict::Policy};
+use ipnet::Ipv4Net;
+
+use super::{participle, prefix_text};
+use crate::{datapath::Place, host::Host};
+
+/// The rule of another policy that the rule `new` at `place` contradicts; `at` tells the rules that
+/// there are.
+///
+/// A place has one rule, and to replace that of another policy would undo what somebody has asked
+/// for in other words. To hide an address where it is pinned to leaves it to nobody.
+pub fn clash(place: Place, new: Rule, at: impl Fn(Place) -> Option<Rule>) -> Option<(Place, Rule)> {
+    let (device, prefix) = place;
+    let of = |place: Place, is_one: &dyn Fn(Rule) -> bool| {
+        at(place).filter(|old| is_one(*old)).map(|old| (place, old))
+    };
+    of(place, &|old| old.policy() != new.policy()).or_else(|| match new.policy() {
+        Policy::Hide => of((EVERY_DEVICE, prefix), &|old| {
+            device != EVERY_DEVICE && old.home() == device
+        }),
+        Policy::Pin => of((new.home(), prefix), &|old| old.policy() == Policy::Hide),
+        Policy::Strict => None,
+    })
+}
+
+/// What to do first where a rule of this policy for this prefix is in the way.
+pub fn undo_text(policy: Policy, prefix: Ipv4Net) -> String {
+    let prefix = prefix_text(prefix);
+    match policy {
+        Policy::Hide => format!("`arpguard unhide {prefix}` first"),
+        Policy::Pin => format!("`arpguard unpin {prefix}` first"),
+        Policy::Strict => "`arpguard strict off` first".to_owned(),
+    }
+}
+
+/// What a rule makes of its address: `pinned to eth3`, `hidden on every device`.
+pub fn state_text((device, _): Place, rule: Rule, host: &Host) -> String {
+    let name = |index| host.name(index);
+    let word = participle(rule.policy());
+    match (rule.policy(), device) {
+        (Policy::Pin, _) => format!("{word} to {}", name(rule.home())),
+        (Policy::Hide | Policy::Strict, EVERY_DEVICE) => format!("{word} on every device"),
+        (Policy::Hide | Policy::Strict, device) => format!("{word} on {}", name(device)),
+    }
+}

@@ -1,0 +1,71 @@
+//! What is asked for, on the devices of this host.
+
+use arpguard_common::{abi::Rule, policy::EVERY_DEVICE};
+use ipnet::Ipv4Net;
+
+use super::{Block, Kind, Rip};
+use crate::device::Device;
+
+/// A block, on devices of this host.
+#[derive(Clone, Debug)]
+pub struct Placed<'a> {
+    /// What is asked for.
+    pub block: &'a Block,
+    /// The guarded devices whose ARP it keeps addresses out of.
+    pub devices: Vec<&'a Device>,
+    /// Where its rules go.
+    pub scope: Scope,
+}
+
+/// Where rules go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Every device, so those that are guarded later, too.
+    Every,
+    /// Each of the devices, and no other.
+    Each,
+    /// Every device but this interface index, which the addresses are pinned to.
+    AllBut(u32),
+}
+
+impl<'a> Placed<'a> {
+    /// A block of addresses that are pinned to `home`, and hidden on all other `guarded` devices.
+    pub fn pinned(block: &'a Block, mut guarded: Vec<&'a Device>, home: &Device) -> Self {
+        guarded.retain(|device| device.index != home.index);
+        Self {
+            block,
+            devices: guarded,
+            scope: Scope::AllBut(home.index),
+        }
+    }
+
+    /// Where the rules go: interface indexes, or every device.
+    pub fn places(&self) -> Vec<u32> {
+        match self.scope {
+            Scope::Every | Scope::AllBut(_) => vec![EVERY_DEVICE],
+            Scope::Each => self.devices.iter().map(|device| device.index).collect(),
+        }
+    }
+
+    /// The rule for one of the block's prefixes.
+    pub fn rule(&self, prefix: Ipv4Net) -> Rule {
+        let Block { kind, mode, .. } = *self.block;
+        match kind {
+            Kind::Hide { rip, shield } => {
+                let rip = match rip {
+                    Rip::Auto => None,
+                    Rip::Address(address) => Some(address),
+                };
+                Rule::hide(prefix.prefix_len(), rip, mode, shield)
+            }
+            Kind::Pin => {
+                let home = match self.scope {
+                    Scope::AllBut(home) => home,
+                    Scope::Every | Scope::Each => EVERY_DEVICE,
+                };
+                Rule::pin(prefix.prefix_len(), home, mode)
+            }
+            Kind::Strict { same_subnet } => Rule::strict(same_subnet, mode),
+        }
+    }
+}
