@@ -214,8 +214,9 @@ pub(super) enum Strict {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-What a device owns is what it had when a command last ran; `arpguard run` follows it. A device without
-addresses, as some lead to containers, is silent: name the others then.
+What a device owns is what it had when a command last ran; `arpguard run` follows it. Name the devices
+where some without addresses lead to containers, which would be silent, and see the README's limits
+where there are VLANs or macvlan devices.
 
 Examples:
   arpguard strict on

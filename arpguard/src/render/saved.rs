@@ -18,7 +18,7 @@ use crate::{
     device::Device,
     host::Host,
     plan::State,
-    policy::{self, Block, Kind, Placed, Rip, prefix_text},
+    policy::{self, Block, Kind, Rip, prefix_text},
 };
 
 const HEADER: &str = "\
@@ -120,13 +120,15 @@ fn is_forced(
     guarded: &[&Device],
     host: &Host,
 ) -> bool {
-    let kind = match rule.policy() {
-        Policy::Hide => Kind::Hide {
-            rip: rule.rip().map_or(Rip::Auto, Rip::Address),
-            shield: rule.shields(),
-        },
-        Policy::Pin => Kind::Pin,
-        Policy::Strict => return false,
+    let (kind, hidden_on, home) = match (rule.policy(), devices) {
+        (Policy::Hide, named) => {
+            let rip = rule.rip().map_or(Rip::Auto, Rip::Address);
+            let shield = rule.shields();
+            let on = if named.is_empty() { guarded } else { named };
+            (Kind::Hide { rip, shield }, on, EVERY_DEVICE)
+        }
+        (Policy::Pin, _) => (Kind::Pin, guarded, rule.home()),
+        (Policy::Strict, _) => return false,
     };
     let block = Block {
         kind,
@@ -134,15 +136,9 @@ fn is_forced(
         mode: rule.mode(),
         force: false,
     };
-    let hidden_on: Vec<_> = match (rule.policy(), devices) {
-        (Policy::Pin, [home, ..]) => Placed::pinned(&block, guarded.to_vec(), home).devices,
-        (_, []) => guarded.to_vec(),
-        (_, devices) => devices.to_vec(),
-    };
+    let mut hidden_on = hidden_on.iter().filter(|device| device.index != home);
     rule.mode() == Mode::Enforce
-        && hidden_on
-            .iter()
-            .any(|device| policy::needed(&block, host, device).is_some())
+        && hidden_on.any(|device| policy::needed(&block, host, device).is_some())
 }
 
 fn block(out: &mut dyn Write, attributes: &Attributes, prefixes: &[Ipv4Net]) -> io::Result<()> {
