@@ -30,9 +30,9 @@ use arpguard_common::policy::{EVERY_DEVICE, Tables as _};
 
 pub use self::{
     bpffs::Pins,
-    events::{Events, Interest, Left},
+    events::{Events, Interest},
     hooks::{Attached, Egress, Ingress, Mode},
-    maps::{Known, Maps, Totals},
+    maps::{Known, Left, Maps, Totals},
     script::{Script, Write, script, table},
     store::{Held, Keeper, Store},
     transaction::Change,

@@ -25,7 +25,7 @@ use super::{
     Store,
     bpffs::Pins,
     lease::{Lease, Vacant},
-    maps::{open, unreadable},
+    maps::{Left, open, unreadable},
 };
 use crate::{
     clock,
@@ -43,23 +43,6 @@ pub struct Interest {
     pub reasons: Vec<Reason>,
     /// At most so many a second for one device and policy.
     pub rate: u32,
-}
-
-/// What no event has told.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Left {
-    /// Over the rate.
-    pub suppressed: u64,
-    /// No room in the ring.
-    pub lost: u64,
-}
-
-impl Left {
-    /// Counts more of it.
-    pub const fn add(&mut self, more: Self) {
-        self.suppressed = self.suppressed.saturating_add(more.suppressed);
-        self.lost = self.lost.saturating_add(more.lost);
-    }
 }
 
 /// The events, as they come.

@@ -1,5 +1,8 @@
 //! The maps, typed: the one place where their bytes are made and read.
 
+mod notes;
+mod rules;
+
 use std::{collections::BTreeSet, net::Ipv4Addr};
 
 use arpguard_common::{
@@ -15,18 +18,17 @@ use aya::{Pod, util::nr_cpus};
 use ipnet::Ipv4Net;
 use nix::errno::Errno;
 
-use super::{Place, bpffs::Pins, events::Left};
+pub(super) use self::{
+    notes::{NOTES, Note, Notes, create_notes},
+    rules::rules,
+};
+use super::bpffs::Pins;
 use crate::error::{Error, Result, errno};
 
-/// User space's own notes on the devices, and on every device the build of the programs. The
-/// programs do not see them.
-pub(super) const NOTES: &str = "NOTES";
 /// `BPF_F_NO_PREALLOC`
 pub(super) const NO_PREALLOC: u32 = 1;
 
 type Bytes = [u8; 8];
-type NoteBytes = [u8; 128];
-pub(super) type Notes = HashMap<MapData, u32, NoteBytes>;
 
 /// The maps of one network namespace.
 pub struct Maps {
@@ -53,46 +55,21 @@ pub struct Known {
 /// The counters of one device, summed over the CPUs; see [`abi::counter`].
 pub type Totals = Counters;
 
-/// What user space remembers of a device that it has attached to.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Note {
-    /// Whether the clsact qdisc is arpguard's.
-    pub(super) own_clsact: bool,
-    /// Why the ingress hook is not a better one.
-    pub(super) text: String,
+/// What no event has told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Left {
+    /// Over the rate.
+    pub suppressed: u64,
+    /// No room in the ring.
+    pub lost: u64,
 }
 
-impl Note {
-    fn to_bytes(&self) -> NoteBytes {
-        let mut bytes = [0; 128];
-        bytes[0] = u8::from(self.own_clsact);
-        let room = bytes.len() - 2;
-        let length = self.text.floor_char_boundary(room);
-        bytes[1] = length as u8;
-        bytes[2..2 + length].copy_from_slice(&self.text.as_bytes()[..length]);
-        bytes
+impl Left {
+    /// Counts more of it.
+    pub const fn add(&mut self, more: Self) {
+        self.suppressed = self.suppressed.saturating_add(more.suppressed);
+        self.lost = self.lost.saturating_add(more.lost);
     }
-
-    pub(super) fn from_bytes(bytes: &NoteBytes) -> Self {
-        let text = bytes.get(2..2 + usize::from(bytes[1])).unwrap_or_default();
-        Self {
-            own_clsact: bytes[0] != 0,
-            text: String::from_utf8_lossy(text).into_owned(),
-        }
-    }
-}
-
-pub(super) fn create_notes(build: &str) -> Result<Notes> {
-    let note = Note {
-        text: build.to_owned(),
-        ..Note::default()
-    };
-    let create = || -> Result<_, Box<dyn std::error::Error + 'static>> {
-        let mut notes = Notes::create(abi::MAX_DEVICES, NO_PREALLOC)?;
-        notes.insert(EVERY_DEVICE, note.to_bytes(), 0)?;
-        Ok(notes)
-    };
-    create().map_err(|cause| Error::from_cause("create a map", NOTES, cause.as_ref()))
 }
 
 impl Maps {
@@ -115,58 +92,6 @@ impl Maps {
             meters: source.typed(map::METERS, Map::PerCpuHashMap)?,
             notes,
         })
-    }
-
-    /// The rule for exactly this prefix on this device.
-    pub fn rule(&self, device: u32, prefix: Ipv4Net) -> Option<Rule> {
-        let rule = if prefix.prefix_len() == 32 {
-            self.exact(device, prefix.addr())
-        } else {
-            self.prefixes
-                .get(&trie_key(device, prefix), 0)
-                .ok()
-                .and_then(Rule::from_bytes)
-        };
-        // A trie also finds shorter prefixes.
-        rule.filter(|rule| rule.prefix_len() == prefix.prefix_len())
-    }
-
-    /// All rules, with the device (or every one) and the prefix that each is about.
-    pub fn rules(&self) -> impl Iterator<Item = Result<(u32, Ipv4Net, Rule)>> + '_ {
-        rules(&self.addresses, &self.prefixes)
-    }
-
-    /// As [`Self::rules`], of the prefixes alone.
-    pub fn prefix_rules(&self) -> impl Iterator<Item = Result<(u32, Ipv4Net, Rule)>> + '_ {
-        of_prefixes(&self.prefixes)
-    }
-
-    pub(super) fn set_rule(&mut self, (device, prefix): Place, rule: Rule) -> Result<()> {
-        let bytes = rule.to_bytes();
-        let written = if prefix.prefix_len() == 32 {
-            self.addresses
-                .insert(Key::new(device, prefix.addr()).to_bytes(), bytes, 0)
-        } else {
-            self.prefixes.insert(&trie_key(device, prefix), bytes, 0)
-        };
-        written.map_err(|cause| match errno(&cause) {
-            Some(Errno::E2BIG | Errno::ENOSPC) if prefix.prefix_len() == 32 => {
-                full(prefix, "addresses", abi::MAX_ADDRESSES)
-            }
-            Some(Errno::E2BIG | Errno::ENOSPC) => full(prefix, "prefixes", abi::MAX_PREFIXES),
-            _ => Error::from_cause("write a rule", prefix, &cause),
-        })
-    }
-
-    /// Removing what is not there is no error.
-    pub(super) fn remove_rule(&mut self, (device, prefix): Place) -> Result<()> {
-        let removed = if prefix.prefix_len() == 32 {
-            self.addresses
-                .remove(&Key::new(device, prefix.addr()).to_bytes())
-        } else {
-            self.prefixes.remove(&trie_key(device, prefix))
-        };
-        absent_is_fine(removed).map_err(|cause| Error::from_cause("remove a rule", prefix, &cause))
     }
 
     pub(super) fn set_shape(&mut self, shape: Shape) -> Result<()> {
@@ -350,33 +275,6 @@ impl Tables for Maps {
     }
 }
 
-/// All rules of two tables.
-pub(super) fn rules<'a>(
-    addresses: &'a HashMap<MapData, Bytes, Bytes>,
-    prefixes: &'a LpmTrie<MapData, Bytes, Bytes>,
-) -> impl Iterator<Item = Result<(u32, Ipv4Net, Rule)>> + 'a {
-    let single = addresses.iter().filter_map(|entry| match entry {
-        Ok((key, bytes)) => parse(key, bytes).map(Ok),
-        Err(cause) => Some(Err(unreadable(map::ADDRESSES, &cause))),
-    });
-    single.chain(of_prefixes(prefixes))
-}
-
-fn of_prefixes(
-    prefixes: &LpmTrie<MapData, Bytes, Bytes>,
-) -> impl Iterator<Item = Result<(u32, Ipv4Net, Rule)>> + '_ {
-    prefixes.iter().filter_map(|entry| match entry {
-        Ok((key, bytes)) => parse(key.data(), bytes).map(Ok),
-        Err(cause) => Some(Err(unreadable(map::PREFIXES, &cause))),
-    })
-}
-
-fn parse(key: Bytes, bytes: Bytes) -> Option<(u32, Ipv4Net, Rule)> {
-    let (key, rule) = (Key::from_bytes(key), Rule::from_bytes(bytes)?);
-    let prefix = Ipv4Net::new(key.address.into(), rule.prefix_len()).ok()?;
-    Some((u32::from_be_bytes(key.device), prefix, rule))
-}
-
 /// Writes a row for every CPU.
 fn on_every_cpu<V: Pod>(
     map: &mut PerCpuHashMap<MapData, u32, V>,
@@ -429,33 +327,4 @@ fn absent_is_fine(removed: Result<(), MapError>) -> Result<(), MapError> {
 
 pub(super) fn unreadable(name: &str, cause: &(dyn std::error::Error + 'static)) -> Error {
     Error::from_cause("read a map", name, cause)
-}
-
-fn full(prefix: Ipv4Net, what: &str, most: u32) -> Error {
-    Error::new(
-        "write a rule",
-        prefix,
-        format!("there is room for {most} {what}, all taken"),
-    )
-    .advise("hide fewer, or make room with `arpguard unhide`")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_note_keeps_as_much_of_the_reason_as_there_is_room_for() {
-        let short = Note {
-            own_clsact: true,
-            text: "XDP program \"fw\" is attached".to_owned(),
-        };
-        assert_eq!(Note::from_bytes(&short.to_bytes()), short);
-        let long = Note {
-            own_clsact: false,
-            text: "é".repeat(100),
-        };
-        assert_eq!(Note::from_bytes(&long.to_bytes()).text, "é".repeat(63));
-        assert!(Note::from_bytes(&[0xff; 128]).own_clsact);
-    }
 }
