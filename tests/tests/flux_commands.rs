@@ -2,17 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::{
-    fs,
-    path::PathBuf,
-    process::{Child, Stdio},
-    time::Instant,
-};
-
 use arpguard_common::wire::Mac;
 use arpguard_tests::{
     arp,
-    lab::{Namespace, Output, PATIENCE, Port, Wire, arpguard},
+    lab::{Namespace, Output, Port, Wire},
+    running::{Agent, Directory, eventually},
 };
 use nix::net::if_::if_nametoindex;
 
@@ -261,28 +255,6 @@ hide    192.168.19.7  eth1    auto    -
     assert_eq!(host.guard("list"), "no address is hidden here\n");
 }
 
-/// A file that is gone when the test is.
-struct File(PathBuf);
-
-impl File {
-    fn new(name: &str, text: &str) -> Self {
-        let name = format!("arpguard-flux-{}-{name}.toml", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        fs::write(&path, text).unwrap();
-        Self(path)
-    }
-
-    fn path(&self) -> &str {
-        self.0.to_str().unwrap()
-    }
-}
-
-impl Drop for File {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
-    }
-}
-
 const POLICY: &str = "
 [[pin]]
 ip  = ['192.168.18.102', '192.168.18.96/28']
@@ -300,7 +272,8 @@ fn a_file_is_applied_and_saved() {
     let (host, _peer) = host();
     host.guard("pin 192.168.18.102 --dev eth1");
     host.guard("hide 192.168.18.103");
-    let file = File::new("apply", POLICY);
+    let directory = Directory::new("applied");
+    let file = directory.write("arpguard.toml", POLICY);
     let plan = "\
 ~ pin 192.168.18.102 sender auto dev eth0
 + pin 192.168.18.96/28 sender auto dev eth0
@@ -309,7 +282,7 @@ fn a_file_is_applied_and_saved() {
 + strict sender auto
 - hide 192.168.18.103 sender auto
 ";
-    let dry_run = host.guard(&format!("apply --dry-run {}", file.path()));
+    let dry_run = host.guard(&format!("apply --dry-run {}", &file));
     let sorted = |text: &str| {
         let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
         lines.sort_unstable();
@@ -317,7 +290,7 @@ fn a_file_is_applied_and_saved() {
     };
     assert_eq!(sorted(&dry_run), sorted(plan));
     assert!(dry_run.ends_with("- hide 192.168.18.103 sender auto\n"));
-    host.guard(&format!("apply {}", file.path()));
+    host.guard(&format!("apply {}", &file));
     let table = "\
 POLICY  ADDRESS           DEVICE  SENDER  OPTIONS
 strict  -                 every   auto    -
@@ -343,8 +316,8 @@ dev = [\"eth1\", \"eth2\"]
 same-subnet = true
 ";
     assert!(saved.ends_with(blocks), "{saved}");
-    let saved = File::new("saved", &saved);
-    for path in [file.path(), saved.path()] {
+    let saved = directory.write("saved.toml", &saved);
+    for path in [&file, &saved] {
         assert_eq!(host.guard(&format!("apply {path}")), "nothing to do\n");
     }
 }
@@ -411,16 +384,6 @@ fn what_is_strict_holds_for_devices_that_come_later() {
     assert!(!answers(&port, "192.168.18.10", "10.9.0.10"));
 }
 
-/// Ends the agent, even where an assertion fails.
-struct Agent(Child);
-
-impl Drop for Agent {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 #[test]
 fn what_a_device_owns_is_followed_by_commands_and_by_the_agent() {
     let (host, peer) = host();
@@ -431,23 +394,16 @@ fn what_a_device_owns_is_followed_by_commands_and_by_the_agent() {
     host.guard("strict on");
     assert!(answers(&port, "192.168.18.11", "192.168.18.10"));
 
-    let file = File::new("agent", "[[strict]]\n");
-    let agent = host
-        .command(arpguard())
-        .args(["run", "--config", file.path()])
-        .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn();
-    let _agent = Agent(agent.unwrap());
-    let deadline = Instant::now() + PATIENCE;
-    let eventually = |what: &dyn Fn() -> bool| {
-        while !what() {
-            assert!(Instant::now() < deadline, "the agent has not followed");
-        }
-    };
+    let directory = Directory::new("follows");
+    let file = directory.write("arpguard.toml", "[[strict]]\n");
+    let _agent = Agent::start(&host, &["--config", &file]);
     host.sh("ip addr add 192.168.18.12/24 dev eth0");
-    eventually(&|| answers(&port, "192.168.18.12", "192.168.18.10"));
+    eventually("it answers", || {
+        answers(&port, "192.168.18.12", "192.168.18.10")
+    });
     host.sh("ip addr del 192.168.18.12/24 dev eth0");
     host.sh("ip addr add 192.168.18.12/32 dev lo");
-    eventually(&|| !answers(&port, "192.168.18.12", "192.168.18.10"));
+    eventually("it is silent", || {
+        !answers(&port, "192.168.18.12", "192.168.18.10")
+    });
 }

@@ -3,8 +3,8 @@
 use arpguard_common::{abi::Rule, policy::EVERY_DEVICE};
 use ipnet::Ipv4Net;
 
-use super::{Block, Kind, Rip};
-use crate::device::Device;
+use super::{Block, Kind, Rip, devices};
+use crate::{device::Device, error::Result, host::Host};
 
 /// A block, on devices of this host.
 #[derive(Clone, Debug)]
@@ -29,6 +29,22 @@ pub enum Scope {
 }
 
 impl<'a> Placed<'a> {
+    /// A block on the devices that are named, or on every one where none is.
+    ///
+    /// # Errors
+    /// Where a device cannot be guarded, or there is none.
+    pub fn named(block: &'a Block, host: &'a Host, names: &[String]) -> Result<Self> {
+        Ok(Self {
+            block,
+            devices: devices(host, names)?,
+            scope: if names.is_empty() {
+                Scope::Every
+            } else {
+                Scope::Each
+            },
+        })
+    }
+
     /// A block of addresses that are pinned to `home`, and hidden on all other `guarded` devices.
     pub fn pinned(block: &'a Block, mut guarded: Vec<&'a Device>, home: &Device) -> Self {
         guarded.retain(|device| device.index != home.index);

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     datapath::Mode,
     error::Result,
-    policy::{self, Block, Kind, Placed, Rip, Scope},
+    policy::{self, Block, Kind, Placed, Rip},
     session::{Session, single},
 };
 
@@ -58,15 +58,7 @@ impl Hide {
 /// The VIPs come up last: before that the programs are attached and the rules in force.
 async fn change(session: &mut Session, block: &Block, request: &Hide) -> Result<()> {
     let host = session.host.clone();
-    let placed = Placed {
-        block,
-        devices: policy::devices(&host, &request.dev)?,
-        scope: if request.dev.is_empty() {
-            Scope::Every
-        } else {
-            Scope::Each
-        },
-    };
+    let placed = Placed::named(block, &host, &request.dev)?;
     let vip_device = match &request.add_to {
         Some(name) => {
             for prefix in &block.prefixes {

@@ -61,15 +61,7 @@ impl StrictOff {
 
 async fn turn_on(session: &mut Session, block: &Block, request: &StrictOn) -> Result<()> {
     let host = session.host.clone();
-    let placed = Placed {
-        block,
-        devices: policy::devices(&host, &request.dev)?,
-        scope: if request.dev.is_empty() {
-            Scope::Every
-        } else {
-            Scope::Each
-        },
-    };
+    let placed = Placed::named(block, &host, &request.dev)?;
     if !request.audit {
         check_silent(session, &placed)?;
     }
