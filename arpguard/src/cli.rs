@@ -2,6 +2,7 @@
 
 mod announce;
 mod args;
+mod doctor;
 mod generate;
 mod lines;
 mod listen;
@@ -25,6 +26,7 @@ use self::args::Verb;
 use crate::{
     control,
     datapath::{Pins, Reader, Store},
+    doctor::Place,
     error::{CAPABILITIES, Error, Result},
     host::netns,
     interrupt,
@@ -44,6 +46,8 @@ struct Context {
     bpffs: Option<PathBuf>,
     socket: Option<PathBuf>,
     format: Format,
+    /// The options that a command has to be given that is to find the same.
+    place: Place,
 }
 
 impl Context {
@@ -92,7 +96,7 @@ impl Context {
 
 /// Runs the command that the process was given.
 ///
-/// Exit status: 0 done, 1 it failed, 2 wrong usage, 3 `probe` found a fault.
+/// Exit status: 0 done, 1 it failed, 2 wrong usage, 3 `probe` or `doctor` found a fault.
 pub fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
@@ -114,6 +118,12 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
         Verb::Man(what) => return done(generate::man(&what)),
         verb => verb,
     };
+    let text = |path: &PathBuf| path.to_string_lossy().into_owned();
+    let place = Place {
+        netns: arguments.netns.clone(),
+        bpffs: arguments.bpffs.as_ref().map(text),
+        socket: arguments.socket.as_ref().map(text),
+    };
     if let Some(namespace) = &arguments.netns {
         netns::enter(namespace)?;
     }
@@ -132,10 +142,12 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
             bpffs: arguments.bpffs,
             socket: arguments.socket,
             format: arguments.output,
+            place,
         };
         done(match verb {
             Verb::Policy(what) => policy::run(&context, what).await,
             Verb::Probe(what) => return probe::run(&context, what).await,
+            Verb::Doctor(what) => return doctor::run(&context, what).await,
             Verb::Announce(what) => announce::run(&context, what).await,
             Verb::Run(what) => run::run(&context, what).await,
             Verb::Monitor(what) => monitor::run(&context, what).await,

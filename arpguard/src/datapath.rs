@@ -27,6 +27,7 @@ mod writer;
 use std::collections::BTreeSet;
 
 use arpguard_common::policy::{EVERY_DEVICE, Tables as _};
+use nix::errno::Errno;
 
 pub use self::{
     bpffs::Pins,
@@ -39,10 +40,19 @@ pub use self::{
     writer::{Reader, Writer},
 };
 use self::{hooks::Hook, links::Links, program::Programs};
-use crate::error::Result;
+use crate::error::{Result, errno};
 
 /// Where a rule is kept: a device (or [`EVERY_DEVICE`]) and a prefix.
 pub type Place = (u32, ipnet::Ipv4Net);
+
+/// Whether the kernel has the bpf system call (`CONFIG_BPF_SYSCALL`).
+pub fn has_bpf() -> bool {
+    const NO_DEVICE: u32 = 0;
+    match sys::attached(NO_DEVICE, Hook::Xdp.attach_type()) {
+        Ok(_) => true,
+        Err(cause) => errno(&cause) != Some(Errno::ENOSYS),
+    }
+}
 
 /// The state in the kernel for one network namespace.
 pub struct Datapath {

@@ -4,15 +4,27 @@
 
 mod addresses;
 mod devices;
+mod hardware;
 mod names;
 mod neighbours;
 pub mod netns;
+mod processes;
+mod release;
 mod routes;
+mod sysctl;
 mod vendors;
 
 use std::net::Ipv4Addr;
 
-pub use self::{names::Names, neighbours::neighbours, vendors::vendors};
+pub use self::{
+    hardware::Hardware,
+    names::Names,
+    neighbours::neighbours,
+    processes::{Process, Processes},
+    release::Release,
+    sysctl::{Setting, Sysctls},
+    vendors::vendors,
+};
 use crate::{device::Device, error::Result, netlink::Netlink};
 
 /// The devices of a network namespace, in the order of their indexes.

@@ -7,7 +7,8 @@
 //! commands ask for are [`request`]s, which the [`agent`] takes by a socket ([`control`]) where it
 //! holds the state itself.
 //!
-//! [`arp`] is apart from all that: it asks and tells on the wire what other hosts see.
+//! [`arp`] is apart from all that: it asks and tells on the wire what other hosts see. The [`doctor`]
+//! looks at everything but the wire, and changes nothing.
 
 #[cfg(not(target_os = "linux"))]
 compile_error!("arpguard is about the Linux kernel");
@@ -20,6 +21,7 @@ pub mod config;
 pub mod control;
 pub mod datapath;
 pub mod device;
+pub mod doctor;
 pub mod error;
 pub mod host;
 pub mod interrupt;

@@ -1,5 +1,6 @@
 //! Output: what is shown, as tables for people and JSON for programs.
 
+pub mod doctor;
 pub mod events;
 pub mod json;
 pub mod metrics;

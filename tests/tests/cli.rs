@@ -397,7 +397,7 @@ fn a_reader_that_goes_away_is_no_error() {
 fn help_completions_and_man_pages_come_from_the_same_definitions() {
     let run = |line: &str| Output::of(Command::new(arpguard()).args(words(line)));
     for verb in [
-        "hide", "unhide", "pin", "unpin", "strict", "list", "status", "monitor", "probe",
+        "hide", "unhide", "pin", "unpin", "strict", "list", "status", "monitor", "probe", "doctor",
         "announce", "flush", "detach",
     ] {
         assert!(

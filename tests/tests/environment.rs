@@ -57,6 +57,11 @@ fn a_kernel_without_bpf_is_told() {
          this kernel lacks it: it needs CONFIG_BPF_SYSCALL, and 5.10 or newer\n"
     );
     assert_eq!(output.status.code(), Some(1));
+    let mut command = server.command(arpguard());
+    let output = Output::of(without_bpf(&mut command).arg("doctor"));
+    let finding = "serious  kernel: it has no bpf system call, or a filter of this process";
+    assert!(output.stdout.starts_with(finding), "{output}");
+    assert_eq!(output.status.code(), Some(3));
     let status = server.guard("status");
     assert_eq!(status, "arpguard is not loaded in this network namespace\n");
 }

@@ -1,6 +1,7 @@
 //! The definitions that parsing, help, completions and man pages come from.
 
 mod announce;
+mod doctor;
 mod probe;
 
 use std::{
@@ -17,7 +18,7 @@ use clap::{
 use clap_complete::Shell;
 use ipnet::Ipv4Net;
 
-pub(super) use self::{announce::Announce, probe::Probe};
+pub(super) use self::{announce::Announce, doctor::Doctor, probe::Probe};
 use super::listen::parse_listen;
 use crate::{
     config::Source,
@@ -45,7 +46,7 @@ const GLOBAL: &str = "Options of all commands";
 )]
 #[command(after_help = "\
 Exit status: 0 done, 1 it failed and nothing was changed, 2 wrong usage, 3 probe found a leak, flux
-or another fault.")]
+or another fault, or doctor something serious.")]
 pub struct Arguments {
     /// Work in this network namespace: a name as `ip netns` knows it, or a path
     #[arg(long, global = true,
@@ -86,6 +87,8 @@ pub(super) enum Verb {
     Monitor(Monitor),
     /// Ask the LAN who has addresses, in every form that is known to leak
     Probe(Probe),
+    /// Find what gives addresses of this host away, or stands in arpguard's way, and what mends it
+    Doctor(Doctor),
     /// Tell the LAN that addresses are here: gratuitous ARP
     Announce(Announce),
     /// Print the completions for a shell

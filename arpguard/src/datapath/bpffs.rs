@@ -60,6 +60,20 @@ impl Pins {
         })
     }
 
+    /// As [`Self::locate`], without mounting anything; `None` where no BPF file system is mounted,
+    /// so that nothing can be pinned to one.
+    ///
+    /// # Errors
+    /// Where `bpffs` is no BPF file system.
+    pub fn find(bpffs: Option<&Path>, identity: &str) -> Result<Option<Self>> {
+        match bpffs {
+            Some(_) => Self::locate(bpffs, identity).map(Some),
+            None => mounted().map_or(Ok(None), |root| {
+                Self::locate(Some(&root), identity).map(Some)
+            }),
+        }
+    }
+
     /// The directory that holds them all, and that writers lock.
     pub(super) fn home(&self) -> &Path {
         &self.home
@@ -233,6 +247,15 @@ fn machines_own() -> Result<PathBuf> {
         "this mount namespace has none, and that which it came from is out of reach",
     )
     .advise(NOWHERE))
+}
+
+/// The BPF file system that [`machines_own`] would take, where it is mounted.
+fn mounted() -> Option<PathBuf> {
+    let own = PathBuf::from(BPFFS);
+    let theirs = origin()
+        .map(|origin| origin.join("root").join(BPFFS.trim_start_matches('/')))
+        .filter(|theirs| is_bpffs(theirs) && !same_device(&own, theirs));
+    theirs.or_else(|| is_bpffs(&own).then_some(own))
 }
 
 /// The process, as its directory in `/proc`, whose mount namespace ours came from; `None` where that

@@ -7,7 +7,7 @@ use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
 use super::{rules::Rule, status::Status};
 
 /// Columns; below it, breaking words helps no reader.
-const NARROWEST: u16 = 40;
+pub(super) const NARROWEST: u16 = 40;
 
 /// Columns that a column of prose has at least.
 const SHORTEST: u16 = 16;

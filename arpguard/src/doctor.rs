@@ -1,0 +1,47 @@
+//! What makes this host answer for addresses that it should not, or give them away, and what stands
+//! in arpguard's way.
+//!
+//! [`Facts`] are observed, then judged without looking again. Nothing here changes anything.
+
+mod agent;
+mod cure;
+mod daemons;
+mod facts;
+mod finding;
+mod guards;
+mod hardware;
+mod kernel;
+mod observe;
+mod policy;
+mod rules;
+mod settings;
+mod subnets;
+mod vips;
+
+pub use self::{
+    cure::{Cure, Place},
+    facts::{Facts, Guard, State},
+    finding::{Finding, Severity},
+    observe::{Source, observe},
+    policy::{Policy, Rule},
+};
+
+/// Judges, the most severe first.
+pub fn judge(facts: &Facts) -> Vec<Finding> {
+    let judges = [
+        vips::judge,
+        settings::judge,
+        subnets::judge,
+        guards::judge,
+        hardware::judge,
+        kernel::judge,
+        daemons::judge,
+        rules::judge,
+    ];
+    let mut findings: Vec<_> = judges.iter().flat_map(|judge| judge(facts)).collect();
+    findings.sort_by_key(|finding| finding.severity);
+    findings
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,52 @@
+//! What drivers do that XDP has to do with.
+
+use super::{Cure, Facts, Finding, Severity, cure::word};
+use crate::device::Device;
+
+/// Drivers that stop and start a device's rings when its first XDP program comes and its last one
+/// goes: `i40e_xdp_setup` (`i40e_reset_and_rebuild`), `ice_xdp_setup_prog` (`ice_down`),
+/// `igb_xdp_setup` (`igb_close`), `ixgbe_xdp_setup` (`ixgbe_setup_tc`).
+const RESETTING: &[&str] = &["i40e", "ice", "igb", "ixgbe"];
+
+pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
+    let of = |device| [resets(facts, device), strips_vlan(facts, device)];
+    facts.speaking().flat_map(of).flatten().collect()
+}
+
+/// A device that will not receive for a moment when it is guarded.
+fn resets(facts: &Facts, device: &Device) -> Option<Finding> {
+    let driver = &facts.hardware.get(&device.name)?.driver;
+    // Where a program is there already, its rings are as they are to be.
+    if device.xdp.is_some() || !RESETTING.contains(&driver.as_str()) {
+        return None;
+    }
+    Some(Finding {
+        check: "resetting_driver",
+        severity: Severity::Note,
+        subject: device.name.clone(),
+        what: format!("its driver, {driver}, stops it for a moment when XDP comes or goes"),
+        why: "frames are lost when it is first guarded and when it is left: choose the time, or \
+              --attach generic"
+            .to_owned(),
+        cure: None,
+    })
+}
+
+/// A device whose own rules hold for its VLANs too, since the tags are gone when XDP judges.
+fn strips_vlan(facts: &Facts, device: &Device) -> Option<Finding> {
+    let name = &device.name;
+    let guard = facts.guards.get(name)?;
+    if !guard.is_xdp() || !facts.hardware.get(name)?.strips_vlan {
+        return None;
+    }
+    let mut rules = facts.policy.iter();
+    rules.find(|rule| rule.device.as_ref() == Some(name))?;
+    Some(Finding {
+        check: "stripped_vlan",
+        severity: Severity::Note,
+        subject: name.clone(),
+        what: "it takes VLAN tags out of received frames (rxvlan)".to_owned(),
+        why: "XDP does not see them, so rules for it alone hold for the VLANs on it too".to_owned(),
+        cure: Some(Cure::host(format!("ethtool -K {} rxvlan off", word(name)))),
+    })
+}

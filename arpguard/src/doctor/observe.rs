@@ -1,0 +1,108 @@
+//! Looking at everything, without changing anything.
+
+use super::{Facts, Guard, Rule, State, agent, daemons};
+use crate::{
+    control,
+    datapath::{self, Reader, Store},
+    error::{Error, Result},
+    host::{Hardware, Host, Processes, Release, Sysctls},
+    netlink::Netlink,
+    policy,
+    render::{rules, status},
+};
+
+/// Where the state is.
+pub enum Source {
+    /// Nowhere: no BPF file system is mounted, so nothing is loaded.
+    Nowhere,
+    /// On a BPF file system.
+    Pinned(Store),
+    /// With an agent, which is asked twice.
+    Agent(control::Agent, control::Agent),
+    /// Out of sight.
+    Unseen(Error),
+}
+
+/// Looks at the devices of these names, or at all.
+///
+/// # Errors
+/// Where a device is not there or speaks no ARP, or the kernel does not tell what there is. What this
+/// process may not see is among the facts.
+pub async fn observe(netlink: &Netlink, source: Source, chosen: Vec<String>) -> Result<Facts> {
+    let host = Host::observe(netlink).await?;
+    for name in &chosen {
+        policy::guardable(&host, name)?;
+    }
+    let mut facts = Facts {
+        host,
+        chosen,
+        lacks_bpffs: matches!(source, Source::Nowhere),
+        lacks_bpf: !datapath::has_bpf(),
+        ..Facts::default()
+    };
+    facts.sysctls = seen(&mut facts, "/proc/sys/net", Sysctls::read());
+    facts.release = seen(
+        &mut facts,
+        "the kernel's release",
+        Release::running().map(Some),
+    );
+    let asked: Result<_, _> = facts
+        .speaking()
+        .map(|device| Ok((device.name.clone(), Hardware::of(&device.name)?)))
+        .collect();
+    facts.hardware = seen(&mut facts, "drivers", asked);
+    let names = daemons::names();
+    facts.processes = seen(&mut facts, "processes", Processes::named(&names));
+    if facts.processes.unknown > 0 {
+        let why = "this user may not see in which network namespace they are";
+        facts.unseen.push(format!("processes of others: {why}"));
+    }
+    match state(netlink, &facts.host, source).await {
+        Ok(Some((rules, guards))) => {
+            let named = |guard: Guard| (guard.name.clone(), guard);
+            facts.policy = rules.into_iter().collect();
+            facts.guards = guards.into_iter().map(named).collect();
+            facts.state = State::Read;
+        }
+        Ok(None) => facts.state = State::Older,
+        Err(error) => facts.unseen.push(format!("what is hidden: {error}")),
+    }
+    Ok(facts)
+}
+
+fn seen<T: Default>(facts: &mut Facts, what: &str, read: std::io::Result<T>) -> T {
+    read.unwrap_or_else(|cause| {
+        facts.unseen.push(format!("{what}: {cause}"));
+        T::default()
+    })
+}
+
+/// The rules, and how devices are guarded; `None` where an older version has made the state.
+async fn state(
+    netlink: &Netlink,
+    host: &Host,
+    source: Source,
+) -> Result<Option<(Vec<Rule>, Vec<Guard>)>> {
+    let store = match source {
+        Source::Nowhere => return Ok(Some((Vec::new(), Vec::new()))),
+        Source::Unseen(error) => return Err(error),
+        Source::Agent(one, other) => {
+            return Ok(Some((
+                agent::rules(one).await?,
+                agent::guards(other).await?,
+            )));
+        }
+        Source::Pinned(store) if store.has_former() => return Ok(None),
+        Source::Pinned(store) => store,
+    };
+    let reader = Reader::open_as_it_is(&store).await?;
+    let Some(datapath) = reader.datapath() else {
+        return Ok(Some((Vec::new(), Vec::new())));
+    };
+    let rules = rules::read(&datapath.maps, host)?;
+    let status = status::read(Some(datapath), host, netlink).await?;
+    Ok(Some((
+        rules.into_iter().map(Rule::from).collect(),
+        status.devices.into_iter().map(Guard::from).collect(),
+    )))
+}

@@ -1,0 +1,273 @@
+use std::net::Ipv4Addr;
+
+use ipnet::Ipv4Net;
+
+use super::*;
+use crate::{
+    device::{Address, Device, Link, Unguardable, Xdp},
+    host::{Hardware, Host, Process, Release, Setting},
+};
+
+const VIP: Ipv4Addr = Ipv4Addr::new(192, 168, 18, 101);
+
+fn address(text: &str) -> Address {
+    let subnet: Ipv4Net = text.parse().unwrap();
+    Address {
+        address: subnet.addr(),
+        subnet: subnet.trunc(),
+        broadcast: None,
+        secondary: false,
+        host_scope: subnet.addr().is_loopback(),
+    }
+}
+
+fn device(index: u32, name: &str, addresses: &[&str]) -> Device {
+    Device {
+        index,
+        name: name.to_owned(),
+        kind: None,
+        mac: None,
+        link: Link::Up,
+        unguardable: (name == "lo").then_some(Unguardable::Loopback),
+        xdp: None,
+        addresses: addresses.iter().map(|text| address(text)).collect(),
+    }
+}
+
+fn guard(name: &str, ingress: &str) -> (String, Guard) {
+    let guard = Guard {
+        name: name.to_owned(),
+        ingress: Some(ingress.to_owned()),
+        egress: Some("tcx".to_owned()),
+        note: String::new(),
+    };
+    (name.to_owned(), guard)
+}
+
+fn rule(address: &str, device: Option<&str>) -> Rule {
+    Rule {
+        policy: "hide".to_owned(),
+        address: Some(address.parse().unwrap()),
+        device: device.map(str::to_owned),
+        rip: "auto".to_owned(),
+        shield: false,
+        audit: false,
+    }
+}
+
+/// A real server that hides nothing, on a NIC.
+fn real_server() -> Facts {
+    Facts {
+        host: Host {
+            devices: vec![
+                device(1, "lo", &["127.0.0.1/8", "192.168.18.101/32"]),
+                device(2, "eth0", &["192.168.18.10/24"]),
+            ],
+            default_sources: Vec::new(),
+        },
+        state: State::Read,
+        release: Some(Release(6, 1)),
+        ..Facts::default()
+    }
+}
+
+fn guarded() -> Facts {
+    Facts {
+        policy: [rule("192.168.18.101/32", None)].into_iter().collect(),
+        guards: [guard("eth0", "xdp-native")].into(),
+        ..real_server()
+    }
+}
+
+fn checks(facts: &Facts) -> Vec<&'static str> {
+    let findings = judge(facts);
+    findings.iter().map(|finding| finding.check).collect()
+}
+
+#[test]
+fn a_guarded_real_server_is_well() {
+    assert_eq!(judge(&guarded()), []);
+}
+
+#[test]
+fn what_counts_is_the_larger_setting_of_the_device_and_of_all() {
+    // arp_ignore, arp_announce, what is found
+    for (ignore, announce, found) in [
+        (0, 0, Some("vip_answered")),
+        (0, 2, Some("vip_answered")),
+        (1, 0, Some("vip_announced")),
+        (2, 1, Some("vip_announced")),
+        (1, 2, None),
+        // It is of global scope.
+        (3, 2, Some("vip_answered")),
+        (8, 2, None),
+        (9, 2, Some("vip_answered")),
+        (8, 3, Some("vip_announced")),
+    ] {
+        for of in ["all", "eth0"] {
+            let mut facts = real_server();
+            facts.sysctls.set(of, Setting::ArpIgnore, ignore);
+            facts.sysctls.set(of, Setting::ArpAnnounce, announce);
+            let expected: Vec<_> = found.into_iter().collect();
+            assert_eq!(checks(&facts), expected, "{of} {ignore} {announce}");
+        }
+        let mut facts = real_server();
+        facts.sysctls.set("lo", Setting::ArpIgnore, ignore);
+        assert_eq!(checks(&facts)[0], "vip_answered", "lo {ignore}");
+    }
+    // Outside of the subnets of the device, arp_announce=1 is enough.
+    let mut facts = real_server();
+    facts.host.devices[0].addresses[1] = address("10.9.9.9/32");
+    facts.sysctls.set("all", Setting::ArpIgnore, 1);
+    facts.sysctls.set("all", Setting::ArpAnnounce, 1);
+    assert_eq!(checks(&facts), Vec::<&str>::new());
+}
+
+#[test]
+fn a_dummy_device_is_for_vips_and_a_tunnel_is_not() {
+    for (kind, expected) in [("dummy", vec!["vip_answered"]), ("wireguard", Vec::new())] {
+        let mut facts = guarded();
+        let mut other = device(3, "other0", &["10.9.9.9/32"]);
+        other.kind = Some(kind.to_owned());
+        other.unguardable = Some(Unguardable::NoArp);
+        facts.host.devices.push(other);
+        assert_eq!(checks(&facts), expected, "{kind}");
+    }
+}
+
+#[test]
+fn a_director_is_to_answer_by_the_device_that_has_the_vip() {
+    let mut facts = real_server();
+    let own = address("192.168.18.101/32");
+    facts.host.devices[1].addresses.push(own);
+    assert_eq!(judge(&facts), []);
+    // Elsewhere it is not.
+    facts
+        .host
+        .devices
+        .push(device(3, "eth1", &["10.9.0.10/24"]));
+    let [found] = &judge(&facts)[..] else {
+        panic!("{:?}", judge(&facts));
+    };
+    let line = "hide 192.168.18.101 --rip auto --dev eth1";
+    assert_eq!(found.cure, Some(Cure::Arpguard(line.to_owned())));
+}
+
+#[test]
+fn the_rule_that_holds_is_of_the_longest_match_and_then_of_the_device() {
+    let audit = |rule: Rule| Rule {
+        audit: true,
+        ..rule
+    };
+    let strict = Rule {
+        policy: "strict".to_owned(),
+        address: None,
+        ..rule("0.0.0.0/0", Some("eth2"))
+    };
+    let pin = Rule {
+        policy: "pin".to_owned(),
+        ..rule("10.0.0.0/8", Some("eth1"))
+    };
+    let policy: Policy = [
+        audit(rule("192.168.18.101/32", Some("eth0"))),
+        rule("192.168.18.101/32", None),
+        rule("192.168.18.0/24", Some("eth1")),
+        strict,
+        pin,
+    ]
+    .into_iter()
+    .collect();
+    let [eth0, eth1, eth2] = [1, 2, 3].map(|index: u32| {
+        let name = format!("eth{}", index - 1);
+        device(index, &name, &["192.168.18.7/24"])
+    });
+    let other = [192, 168, 18, 7].into();
+    assert!(!policy.hides(&eth0, VIP) && !policy.hides(&eth0, other));
+    assert!(policy.hides(&eth1, VIP) && policy.hides(&eth1, other));
+    // A strict device keeps out what it does not own, and a pinned address is left to one device.
+    assert!(!policy.hides(&eth2, other) && policy.hides(&eth2, [192, 168, 18, 8].into()));
+    let pinned = [10, 0, 0, 1].into();
+    assert!(policy.hides(&eth0, pinned) && !policy.hides(&eth1, pinned));
+    assert!(policy.hides(&eth2, pinned));
+}
+
+#[test]
+fn a_kernel_that_cannot_is_serious() {
+    let facts = Facts {
+        release: Some(Release(5, 4)),
+        lacks_bpf: true,
+        ..guarded()
+    };
+    assert_eq!(checks(&facts), ["kernel_release", "kernel_bpf"]);
+    assert!(
+        judge(&facts)
+            .iter()
+            .all(|one| one.severity == Severity::Serious)
+    );
+}
+
+#[test]
+fn a_nic_that_is_not_judged_in_the_driver_is_noted_with_the_reason() {
+    let mut facts = guarded();
+    let (name, mut eth0) = guard("eth0", "xdp-generic");
+    eth0.note = "native XDP: eth0: Operation not supported".to_owned();
+    facts.guards.insert(name, eth0);
+    let [found] = &judge(&facts)[..] else {
+        panic!("{:?}", judge(&facts));
+    };
+    assert_eq!((found.check, &found.cure), ("hook", &None));
+    assert!(
+        found.why.ends_with("Operation not supported"),
+        "{}",
+        found.why
+    );
+    // Another program there says why itself.
+    let (name, eth0) = guard("eth0", "tcx");
+    facts.guards.insert(name, eth0);
+    facts.host.devices[1].xdp = Some(Xdp {
+        program: 7,
+        generic: false,
+    });
+    assert_eq!(checks(&facts), ["other_xdp"]);
+}
+
+#[test]
+fn a_driver_that_resets_its_device_is_told_before_it_does() {
+    let mut facts = real_server();
+    let hardware = |driver: &str| Hardware {
+        driver: driver.to_owned(),
+        strips_vlan: true,
+    };
+    facts.hardware = [("eth0".to_owned(), hardware("ixgbe"))].into();
+    assert_eq!(checks(&facts), ["vip_answered", "resetting_driver"]);
+    facts.hardware = [("eth0".to_owned(), hardware("virtio_net"))].into();
+    assert_eq!(checks(&facts), ["vip_answered"]);
+    let mut facts = guarded();
+    facts.hardware = [("eth0".to_owned(), hardware("ixgbe"))].into();
+    facts.host.devices[1].xdp = Some(Xdp {
+        program: 7,
+        generic: false,
+    });
+    assert_eq!(judge(&facts), []);
+}
+
+#[test]
+fn of_several_daemons_of_a_name_one_is_told() {
+    let mut facts = guarded();
+    for (id, name) in [(7, "keepalived"), (8, "keepalived"), (9, "bash")] {
+        let name = name.to_owned();
+        facts.processes.here.push(Process { id, name });
+    }
+    assert_eq!(checks(&facts), ["silenced_daemon"]);
+    facts.policy = Policy::default();
+    assert_eq!(checks(&facts), ["vip_answered"]);
+}
+
+#[test]
+fn what_an_older_version_hides_is_not_called_seen() {
+    let facts = Facts {
+        state: State::Older,
+        ..real_server()
+    };
+    assert_eq!(checks(&facts), ["older_version"]);
+}

@@ -1,0 +1,561 @@
+//! `arpguard doctor`: each finding is provoked, and gone once its own command was run.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on panics, also outside of #[test]"
+)]
+
+use std::{
+    env, fs,
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+};
+
+use arpguard_common::wire::Mac;
+use arpguard_tests::{
+    lab::{Namespace, Output, Wire, arpguard},
+    running::{Agent, Directory, eventually},
+    server::{pins, real_server},
+};
+use serde_json::Value;
+
+const VIP: &str = "192.168.18.101";
+
+/// What was found: exit status and findings.
+fn examine(server: &Namespace) -> (i32, Vec<Value>) {
+    let mut command = server.command(arpguard());
+    diagnosis(&Output::of(command.args(["-o", "json", "doctor"])))
+}
+
+fn diagnosis(output: &Output) -> (i32, Vec<Value>) {
+    assert_eq!(output.stderr, "");
+    let all: Value = serde_json::from_str(&output.stdout).unwrap();
+    let findings = all["findings"].as_array().unwrap().clone();
+    (output.status.code().unwrap(), findings)
+}
+
+/// The checks that have found something, with their severities and subjects.
+fn checks(findings: &[Value]) -> Vec<(&str, &str, &str)> {
+    fn text<'a>(finding: &'a Value, key: &str) -> &'a str {
+        finding[key].as_str().unwrap()
+    }
+    findings
+        .iter()
+        .map(|one| {
+            (
+                text(one, "check"),
+                text(one, "severity"),
+                text(one, "subject"),
+            )
+        })
+        .collect()
+}
+
+/// Runs a command of a finding in the namespace, by a shell in which `arpguard` is the one under test.
+fn mend(server: &Namespace, finding: &Value) {
+    let line = finding["command"].as_str().unwrap();
+    let mut command = server.command("sh");
+    let directory = arpguard().parent().unwrap().to_owned();
+    let path = env::join_paths(
+        std::iter::once(directory).chain(env::split_paths(&env::var_os("PATH").unwrap())),
+    );
+    let output = Output::of(command.args(["-ec", line]).env("PATH", path.unwrap()));
+    assert!(output.success(), "{line}: {output}");
+}
+
+/// One finding of this check is there; its command takes it away, and leaves `rest`.
+fn cured(server: &Namespace, check: &str, severity: &str, rest: &[&str]) {
+    let (status, findings) = examine(server);
+    let found: Vec<_> = findings
+        .iter()
+        .filter(|one| one["check"] == check)
+        .collect();
+    let [found] = found.as_slice() else {
+        panic!("not one {check}: {findings:#?}");
+    };
+    assert_eq!(found["severity"], severity, "{found}");
+    assert_eq!(status, if severity == "serious" { 3 } else { status });
+    mend(server, found);
+    let (status, findings) = examine(server);
+    let names: Vec<_> = checks(&findings)
+        .into_iter()
+        .map(|(name, ..)| name)
+        .collect();
+    assert_eq!(names, rest, "{findings:#?}");
+    assert_eq!(status, 0, "{findings:#?}");
+}
+
+/// A second device of the server, on a wire of its own.
+fn second(server: &Namespace, peer: &Namespace, name: &str) {
+    Wire::between(
+        (server, name, Mac([2, 0, 0, 0, 1, 0x10])),
+        (peer, name, None),
+    );
+}
+
+#[test]
+fn a_healthy_real_server_has_nothing() {
+    let (server, _peer) = real_server();
+    assert_eq!(server.guard("doctor"), "0 serious, 0 warnings, 0 notes\n");
+    server.guard("hide 192.168.18.101 --rip 192.168.18.10 --add-to lo");
+    assert_eq!(examine(&server), (0, Vec::new()));
+}
+
+#[test]
+fn a_vip_that_is_answered_is_told_whole() {
+    let (server, _peer) = real_server();
+    server.sh("ip addr add 192.168.18.101/32 dev lo");
+    server.set("net/ipv4/conf/lo/arp_ignore", "1");
+    let output = Output::of(server.command(arpguard()).arg("doctor"));
+    let text = "\
+serious  192.168.18.101: on lo, and answered for on eth0
+         Linux answers for each address of the host, and takes the traffic of the VIP away from the director
+         $ arpguard hide 192.168.18.101 --rip auto
+
+note     lo: net.ipv4.conf.lo.arp_ignore=1 does nothing
+         no ARP comes or goes by it: what counts is the device that does, and the larger of its value and that of all
+         $ sysctl -w net.ipv4.conf.lo.arp_ignore=0
+
+1 serious, 0 warnings, 1 note
+";
+    assert_eq!(
+        (output.status.code(), output.stdout.as_str()),
+        (Some(3), text)
+    );
+    let output = Output::of(server.command(arpguard()).args(["doctor", "-o", "json"]));
+    let json = r#"{
+  "findings": [
+    {
+      "check": "vip_answered",
+      "severity": "serious",
+      "subject": "192.168.18.101",
+      "what": "on lo, and answered for on eth0",
+      "why": "Linux answers for each address of the host, and takes the traffic of the VIP away from the director",
+      "command": "arpguard hide 192.168.18.101 --rip auto"
+    },
+    {
+      "check": "loopback_setting",
+      "severity": "note",
+      "subject": "lo",
+      "what": "net.ipv4.conf.lo.arp_ignore=1 does nothing",
+      "why": "no ARP comes or goes by it: what counts is the device that does, and the larger of its value and that of all",
+      "command": "sysctl -w net.ipv4.conf.lo.arp_ignore=0"
+    }
+  ],
+  "unseen": []
+}
+"#;
+    assert_eq!(
+        (output.status.code(), output.stdout.as_str()),
+        (Some(3), json)
+    );
+    // Looking has loaded nothing.
+    let status = server.guard("status");
+    assert_eq!(status, "arpguard is not loaded in this network namespace\n");
+    // From another namespace, the commands say where.
+    let found = diagnosis(&server.arpguard(&["-o", "json", "doctor"])).1;
+    let name = server.name();
+    let commands: Vec<_> = found
+        .iter()
+        .map(|one| one["command"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        commands,
+        [
+            format!("arpguard --netns {name} hide {VIP} --rip auto"),
+            format!("nsenter --net=/run/netns/{name} sysctl -w net.ipv4.conf.lo.arp_ignore=0"),
+        ]
+    );
+    cured(&server, "vip_answered", "serious", &["loopback_setting"]);
+    cured(&server, "loopback_setting", "note", &[]);
+}
+
+#[test]
+fn a_vip_is_seen_by_another_device_and_through_an_audit() {
+    let (server, peer) = real_server();
+    server.guard("hide 192.168.18.101 --rip 192.168.18.10 --shield --audit --add-to lo");
+    cured(&server, "vip_answered", "serious", &[]);
+    assert!(
+        server
+            .guard("list")
+            .ends_with("every   192.168.18.10  shield\n")
+    );
+    server.guard("hide 192.168.18.101 --dev eth0 --audit");
+    cured(&server, "vip_answered", "serious", &[]);
+    server.guard("unhide 192.168.18.101 --dev eth0");
+    second(&server, &peer, "eth1");
+    server.sh("ip addr add 10.9.0.10/24 dev eth1");
+    let (_, found) = examine(&server);
+    assert_eq!(
+        checks(&found),
+        [
+            ("vip_answered", "serious", VIP),
+            ("unguarded", "warning", "eth1")
+        ]
+    );
+    assert_eq!(found[0]["what"], "on lo, and answered for on eth1");
+    let only = Output::of(
+        server
+            .command(arpguard())
+            .args(["-o", "json", "doctor", "--dev", "eth0"]),
+    );
+    assert_eq!(diagnosis(&only), (0, Vec::new()));
+    cured(&server, "vip_answered", "serious", &[]);
+}
+
+#[test]
+fn vips_that_are_seen_alike_are_told_together() {
+    let (server, _peer) = real_server();
+    for last in 101..=106 {
+        server.sh(&format!("ip addr add 192.168.18.{last}/32 dev lo"));
+    }
+    server.guard("hide 192.168.18.106 --shield --audit");
+    let (_, found) = examine(&server);
+    let rows = [
+        (
+            "vip_answered",
+            "serious",
+            "5 addresses, 192.168.18.101 to 192.168.18.105",
+        ),
+        ("vip_answered", "serious", "192.168.18.106"),
+    ];
+    assert_eq!(checks(&found), rows);
+    mend(&server, &found[0]);
+    cured(&server, "vip_answered", "serious", &[]);
+}
+
+#[test]
+fn sysctls_cure_only_both_together() {
+    let (server, _peer) = real_server();
+    server.sh("ip addr add 192.168.18.101/32 dev lo");
+    server.set("net/ipv4/conf/eth0/arp_ignore", "1");
+    server.set("net/ipv4/conf/all/arp_announce", "1");
+    let (status, found) = examine(&server);
+    assert_eq!(
+        (status, checks(&found)),
+        (3, vec![("vip_announced", "serious", VIP)])
+    );
+    server.set("net/ipv4/conf/all/arp_announce", "2");
+    assert_eq!(examine(&server), (0, Vec::new()));
+    server.set("net/ipv4/conf/all/arp_announce", "0");
+    cured(&server, "vip_announced", "serious", &[]);
+}
+
+#[test]
+fn proxies_are_found() {
+    let (server, _peer) = real_server();
+    for device in ["all", "eth0"] {
+        server.set(&format!("net/ipv4/conf/{device}/proxy_arp"), "1");
+    }
+    // Without forwarding nothing is proxied.
+    server.set("net/ipv4/conf/eth0/forwarding", "0");
+    assert_eq!(examine(&server), (0, Vec::new()));
+    server.set("net/ipv4/conf/eth0/forwarding", "1");
+    cured(&server, "proxy_arp", "warning", &[]);
+}
+
+#[test]
+fn one_subnet_on_two_devices_is_found() {
+    let (server, peer) = real_server();
+    second(&server, &peer, "eth1.7");
+    server.sh("ip addr add 192.168.18.11/24 dev eth1.7");
+    cured(&server, "flux", "warning", &[]);
+    server.set("net/ipv4/conf/all/rp_filter", "1");
+    cured(&server, "rp_filter", "warning", &[]);
+}
+
+#[test]
+fn a_hidden_primary_address_is_found() {
+    let (server, _peer) = real_server();
+    server.guard("hide 192.168.18.10 --force");
+    cured(&server, "hidden_primary", "serious", &[]);
+    server.sh("ip addr add 192.168.18.11/24 dev eth0");
+    server.guard("hide 192.168.18.10 --force");
+    cured(&server, "hidden_primary", "warning", &[]);
+    let addresses = server.sh("ip -4 -o addr show dev eth0");
+    assert!(addresses.contains("192.168.18.11/24"), "{addresses}");
+}
+
+#[test]
+fn guarded_devices_are_examined() {
+    let (server, peer) = real_server();
+    server.guard("hide 192.168.18.101 --attach generic --add-to lo");
+    cured(&server, "hook", "note", &[]);
+    second(&server, &peer, "eth1");
+    cured(&server, "unguarded", "warning", &["no_rip"]);
+    cured(&server, "no_rip", "note", &[]);
+}
+
+#[test]
+fn vlan_tags_that_xdp_does_not_see_are_found() {
+    let (server, _peer) = real_server();
+    server.sh("ethtool -K eth0 rxvlan on");
+    server.guard("hide 192.168.18.101 --dev eth0 --attach tc");
+    assert_eq!(examine(&server), (0, Vec::new()));
+    server.guard("hide 192.168.18.101 --dev eth0 --attach native");
+    cured(&server, "stripped_vlan", "note", &["hook"]);
+}
+
+#[test]
+fn what_had_to_be_forced_is_forced_again() {
+    let (server, peer) = real_server();
+    server.sh("ip addr add 192.168.18.11/24 dev eth0");
+    server.guard("hide 192.168.18.10 --force");
+    second(&server, &peer, "eth1");
+    let rest = ["hidden_primary", "no_rip"];
+    cured(&server, "unguarded", "warning", &rest);
+    cured(&server, "no_rip", "note", &["hidden_primary"]);
+}
+
+#[test]
+fn another_xdp_program_is_told_without_a_command() {
+    let ((other, _wire), (server, _peer)) = (real_server(), real_server());
+    other.guard("hide 192.168.18.99");
+    let program = pins(&other).join("programs/arpguard_xdp");
+    server.sh(&format!(
+        "ip link set dev eth0 xdpgeneric pinned {}",
+        program.display()
+    ));
+    server.guard("hide 192.168.18.101");
+    let (status, found) = examine(&server);
+    assert_eq!(
+        (status, checks(&found)),
+        (0, vec![("other_xdp", "note", "eth0")])
+    );
+    assert_eq!(found[0]["command"], Value::Null);
+    server.sh("ip link set dev eth0 xdpgeneric off");
+    assert_eq!(examine(&server), (0, Vec::new()));
+}
+
+#[test]
+fn rules_of_another_time_are_found() {
+    let (server, peer) = real_server();
+    server.sh("ip addr add 192.168.18.11/24 dev eth0");
+    server.guard("hide 192.168.18.101 --rip 192.168.18.11 --shield");
+    server.sh("ip addr del 192.168.18.11/24 dev eth0");
+    cured(&server, "lost_rip", "warning", &[]);
+    assert!(server.guard("list").ends_with("every   auto    shield\n"));
+    // Of several rules, all that else they say stays.
+    server.sh("ip addr add 192.168.18.11/24 dev eth0");
+    server.sh("ip addr add 192.168.18.12/24 dev eth0");
+    server.guard("hide 192.168.18.101 192.168.19.0/24 --rip 192.168.18.11 --shield");
+    server.guard("hide 192.168.18.102 --rip 192.168.18.12 --dev eth0");
+    server.guard("hide 192.168.18.103 --rip 192.168.18.10");
+    server.sh("ip addr del 192.168.18.11/24 dev eth0");
+    server.sh("ip addr del 192.168.18.12/24 dev eth0");
+    cured(&server, "lost_rip", "warning", &[]);
+    let table = "\
+POLICY  ADDRESS          DEVICE  SENDER         OPTIONS
+hide    192.168.18.101   every   auto           shield
+hide    192.168.18.102   eth0    auto           -
+hide    192.168.18.103   every   192.168.18.10  -
+hide    192.168.19.0/24  every   auto           shield
+";
+    assert_eq!(server.guard("list"), table);
+    second(&server, &peer, "eth1");
+    server.guard("hide 10.9.0.0/16 --dev eth1");
+    server.sh("ip link del eth1");
+    cured(&server, "device_gone", "note", &[]);
+    assert!(server.guard("list").contains(VIP));
+}
+
+#[test]
+fn another_versions_state_is_told_and_left_alone() {
+    let (server, _peer) = real_server();
+    server.guard("hide 192.168.18.101 --add-to lo");
+    let own = pins(&server);
+    let older = own.with_file_name("v1");
+    fs::rename(&own, &older).unwrap();
+    assert_eq!(
+        checks(&examine(&server).1),
+        [("older_version", "warning", "arpguard")]
+    );
+    assert!(older.is_dir() && !own.exists());
+    cured(&server, "older_version", "warning", &[]);
+    assert!(!older.exists());
+
+    let newer = own.with_file_name("v99");
+    fs::rename(&own, &newer).unwrap();
+    let output = Output::of(server.command(arpguard()).arg("doctor"));
+    let unseen = "unseen   what is hidden: open the state in the kernel: ";
+    assert!(output.stdout.contains(unseen), "{output}");
+    assert!(
+        output.stdout.ends_with("\n0 serious, 1 warning, 0 notes\n"),
+        "{output}"
+    );
+    assert!(newer.is_dir());
+    fs::rename(&newer, &own).unwrap();
+    assert_eq!(examine(&server), (0, Vec::new()));
+}
+
+#[test]
+fn a_missing_bpf_file_system_is_found_and_not_mounted() {
+    let (server, _peer) = real_server();
+    // Process 1 is this one's own, so there is no other file system to look at.
+    let arpguard = arpguard();
+    let arpguard = arpguard.display();
+    let script = format!(
+        "umount -l /sys/fs/bpf; {arpguard} doctor; \
+         {arpguard} -o json doctor | sed -n 's/.*\"command\": \"\\(.*\\)\".*/\\1/p' | sh -e; \
+         {arpguard} doctor"
+    );
+    let mut command = server.command("unshare");
+    let output = Output::of(command.args(["-m", "-p", "-f", "--mount-proc", "sh", "-c", &script]));
+    let text = "\
+note     /sys/fs/bpf: no BPF file system is mounted there
+         arpguard mounts one where it may; else only an agent can hide, and for as long as it runs
+         $ mount -t bpf bpf /sys/fs/bpf
+
+0 serious, 0 warnings, 1 note
+0 serious, 0 warnings, 0 notes
+";
+    assert_eq!((output.stdout.as_str(), output.stderr.as_str()), (text, ""));
+}
+
+/// A process with another name; killed when dropped.
+struct Named(Child, PathBuf);
+
+impl Named {
+    fn start(server: &Namespace, directory: &Directory, name: &str) -> Self {
+        let path = directory.path().join(name);
+        fs::copy("/bin/sleep", &path).unwrap();
+        let child = server.command(&path).arg("600").spawn().unwrap();
+        let comm = format!("/proc/{}/comm", child.id());
+        let cut = name.get(..15).unwrap_or(name);
+        eventually("it has its name", || {
+            fs::read_to_string(&comm).unwrap().trim_end() == cut
+        });
+        Self(child, path)
+    }
+}
+
+impl Drop for Named {
+    fn drop(&mut self) {
+        // It is there until then.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+        let _ = fs::remove_file(&self.1);
+    }
+}
+
+#[test]
+fn daemons_here_are_told_and_those_elsewhere_are_not() {
+    let ((server, _peer), (other, _wire)) = (real_server(), real_server());
+    let directory = Directory::new("daemons");
+    for host in [&server, &other] {
+        host.guard("hide 192.168.18.101 --add-to lo");
+    }
+    for name in ["NetworkManager", "systemd-networkd"] {
+        server.guard("hide 192.168.18.101");
+        let _daemon = Named::start(&server, &directory, name);
+        assert_eq!(examine(&other), (0, Vec::new()));
+        cured(&server, "unshielded", "note", &[]);
+    }
+    let daemon = Named::start(&server, &directory, "keepalived");
+    let (status, found) = examine(&server);
+    assert_eq!(
+        (status, checks(&found)),
+        (0, vec![("silenced_daemon", "note", "keepalived")])
+    );
+    drop(daemon);
+    assert_eq!(examine(&server), (0, Vec::new()));
+    server.guard("hide 169.254.7.0/24");
+    let _daemon = Named::start(&server, &directory, "avahi-autoipd");
+    cured(&server, "silenced_daemon", "note", &[]);
+}
+
+#[test]
+fn an_agent_that_holds_the_state_is_asked() {
+    let (server, _peer) = real_server();
+    server.sh("ip addr add 192.168.18.101/32 dev lo");
+    let directory = Directory::new("doctor-held");
+    let socket = directory.file("sock");
+    let script = format!(
+        "umount -l /sys/fs/bpf; exec setpriv --bounding-set -sys_admin {} --socket {socket} \
+         run --hide 192.168.18.102",
+        arpguard().display()
+    );
+    let mut command = server.command("unshare");
+    command.args([
+        "-m",
+        "-p",
+        "-f",
+        "--kill-child",
+        "--mount-proc",
+        "sh",
+        "-c",
+        &script,
+    ]);
+    command.stderr(Stdio::null());
+    let _agent = Agent::of(command);
+    let ask = |verb: &[&str]| {
+        let mut command = server.command(arpguard());
+        Output::of(command.args(["--socket", &socket, "-o", "json"]).args(verb))
+    };
+    eventually("the agent guards", || {
+        ask(&["list"]).stdout.contains("192.168.18.102")
+    });
+    let (status, found) = diagnosis(&ask(&["doctor"]));
+    assert_eq!(
+        (status, checks(&found)),
+        (3, vec![("vip_answered", "serious", VIP)])
+    );
+    assert_eq!(
+        found[0]["command"],
+        format!("arpguard --socket {socket} hide {VIP} --rip auto")
+    );
+    mend(&server, &found[0]);
+    assert_eq!(diagnosis(&ask(&["doctor"])), (0, Vec::new()));
+}
+
+#[test]
+fn without_privileges_it_says_what_it_could_not_see() {
+    let (server, _peer) = real_server();
+    server.guard("hide 192.168.18.101 --add-to lo");
+    let copy = Directory::new("doctor-copy");
+    let binary = copy.path().join("arpguard");
+    fs::copy(arpguard(), &binary).unwrap();
+    let mut command = server.command("setpriv");
+    let command = command
+        .args(["--reuid", "65534", "--clear-groups"])
+        .arg(binary);
+    let output = Output::of(command.arg("doctor"));
+    let text = "\
+warning  192.168.18.101: on lo, and answered for on eth0, unless arpguard hides it
+         Linux answers for each address of the host, and takes the traffic of the VIP away from the director
+         $ arpguard hide 192.168.18.101 --rip auto
+
+unseen   what is hidden: use BPF: this process: it lacks CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN; run it as root, or with CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON and CAP_SYS_ADMIN
+
+0 serious, 1 warning, 0 notes
+";
+    assert_eq!(
+        (output.status.code(), output.stderr.as_str()),
+        (Some(0), "")
+    );
+    assert_eq!(output.stdout, text);
+}
+
+#[test]
+fn help_and_errors_are_told() {
+    let (server, _peer) = real_server();
+    let help = Output::of(Command::new(arpguard()).args(["doctor", "--help"]));
+    assert!(
+        help.stdout.contains("Exit status: 0 nothing serious"),
+        "{help}"
+    );
+    for (line, message) in [
+        (
+            "doctor --dev eth7",
+            "find the device: eth7: there is no such device; there are lo, eth0",
+        ),
+        (
+            "doctor --dev lo",
+            "guard: lo: it is the loopback device, which speaks no ARP",
+        ),
+    ] {
+        let words: Vec<_> = line.split(' ').collect();
+        let output = server.arpguard(&words);
+        assert_eq!(output.stderr, format!("arpguard: {message}\n"));
+        assert_eq!(output.status.code(), Some(1));
+    }
+}
