@@ -4,8 +4,8 @@ use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 
-use super::{Cure, Facts, Finding, Rule, Severity};
-use crate::host::Process;
+use super::{Cure, Facts, Finding, Rule, Severity, cure::word};
+use crate::{host::Process, policy::prefix_text};
 
 /// What a process does that a policy has to do with.
 enum Habit {
@@ -103,7 +103,7 @@ fn yields(facts: &Facts, process: &Process) -> Option<Finding> {
         process,
         &format!(
             "it runs here, and hears who else claims {}",
-            crate::policy::prefix_text(rule.prefix())
+            prefix_text(rule.prefix())
         ),
         "its conflict detection may give the address up when the director announces it",
         Some(Cure::arpguard(shielded.again(&facts.host))),
@@ -115,20 +115,18 @@ fn link_local(facts: &Facts, process: &Process) -> Option<Finding> {
     let overlaps = |rule: &&Rule| rule.prefix().contains(&range) || range.contains(&rule.prefix());
     let rule = facts.policy.hiding().find(overlaps)?;
     let device = rule.device.as_ref();
-    let dev = device.map_or_else(String::new, |name| {
-        format!(" --dev {}", super::cure::word(name))
-    });
+    let dev = device.map_or_else(String::new, |name| format!(" --dev {}", word(name)));
     Some(note(
         "silenced_daemon",
         process,
         &format!(
             "it takes an address of {range}, of which {} are hidden",
-            crate::policy::prefix_text(rule.prefix())
+            prefix_text(rule.prefix())
         ),
         "its probes and announcements for a hidden one are dropped, so it cannot tell a conflict",
         Some(Cure::arpguard(format!(
             "unhide {}{dev}",
-            crate::policy::prefix_text(rule.prefix())
+            prefix_text(rule.prefix())
         ))),
     ))
 }

@@ -1,7 +1,10 @@
 //! Settings of the kernel that do nothing, or more than meant.
 
 use super::{Cure, Facts, Finding, Severity, cure::key};
-use crate::{device::Unguardable, host::Setting};
+use crate::{
+    device::{Device, Unguardable},
+    host::Setting,
+};
 
 pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
     on_loopback(facts).chain(proxies(facts)).collect()
@@ -9,7 +12,7 @@ pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
 
 /// `arp_ignore` and the like on `lo`, where no ARP is spoken.
 fn on_loopback(facts: &Facts) -> impl Iterator<Item = Finding> {
-    let loopback = |one: &&crate::device::Device| one.unguardable == Some(Unguardable::Loopback);
+    let loopback = |one: &&Device| one.unguardable == Some(Unguardable::Loopback);
     let of = |name: &str, setting: Setting| {
         let value = facts.sysctls.own(name, setting);
         (value > facts.sysctls.all(setting)).then(|| Finding {
@@ -41,7 +44,7 @@ fn on_loopback(facts: &Facts) -> impl Iterator<Item = Finding> {
 /// Devices that answer for what is behind others.
 fn proxies(facts: &Facts) -> impl Iterator<Item = Finding> {
     let counts = |name: &str, setting| facts.sysctls.effective(name, setting) > 0;
-    let proxy = move |one: &&crate::device::Device| {
+    let proxy = move |one: &&Device| {
         counts(&one.name, Setting::ProxyArp) && counts(&one.name, Setting::Forwarding)
     };
     facts.speaking().filter(proxy).map(|device| {

@@ -154,6 +154,25 @@ fn a_director_is_to_answer_by_the_device_that_has_the_vip() {
 }
 
 #[test]
+fn a_vip_is_hidden_with_the_rip_of_its_rule_unless_that_is_lost() {
+    for (rip, expected) in [
+        ("192.168.18.10", "192.168.18.10"),
+        ("192.168.18.11", "auto"),
+    ] {
+        let mut facts = guarded();
+        let audit = Rule {
+            rip: rip.to_owned(),
+            audit: true,
+            ..rule("192.168.18.101/32", None)
+        };
+        facts.policy = [audit].into_iter().collect();
+        let found = judge(&facts);
+        let line = format!("hide 192.168.18.101 --rip {expected}");
+        assert_eq!(found[0].cure, Some(Cure::Arpguard(line)));
+    }
+}
+
+#[test]
 fn the_rule_that_holds_is_of_the_longest_match_and_then_of_the_device() {
     let audit = |rule: Rule| Rule {
         audit: true,

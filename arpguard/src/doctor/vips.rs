@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, net::Ipv4Addr};
 
-use super::{Cure, Facts, Finding, Severity, State, cure::word};
+use super::{Cure, Facts, Finding, Rule, Severity, State, cure::word};
 use crate::{
     device::{Address, Device},
     host::Setting,
@@ -141,7 +141,10 @@ fn options(facts: &Facts, vip: Ipv4Addr, devices: &[&Device]) -> String {
         let held = speaking.filter_map(|device| facts.policy.rule(&device.name, vip));
         held.filter(|rule| rule.is_hide())
     };
-    let rip = rules().find_map(|rule| rule.rip());
+    // One that this host has lost would be refused.
+    let rip = rules()
+        .filter_map(Rule::rip)
+        .find(|rip| facts.host.owner(*rip).is_some());
     let rip = rip.map_or_else(|| "auto".to_owned(), |rip| rip.to_string());
     let mut line = format!("--rip {rip}");
     // A rule of the device itself would hold in place of one for every device, and where this host
