@@ -322,6 +322,11 @@ fn another_xdp_program_is_told_without_a_command() {
         (0, vec![("other_xdp", "note", "eth0")])
     );
     assert_eq!(found[0]["command"], Value::Null);
+    let what = found[0]["what"].as_str().unwrap();
+    assert!(
+        what.starts_with("the XDP program \"arpguard_xdp\" (id "),
+        "{what}"
+    );
     server.sh("ip link set dev eth0 xdpgeneric off");
     assert_eq!(examine(&server), (0, Vec::new()));
 }

@@ -87,11 +87,17 @@ fn is_foreign(guard: &Guard, device: &Device) -> bool {
 fn other_xdp(facts: &Facts, device: &Device) -> Option<Finding> {
     let guard = facts.guards.get(&device.name)?;
     let found = device.xdp.as_ref().filter(|_| is_foreign(guard, device))?;
+    let id = format!("(id {})", found.program);
+    // The note has its name, where it was there first.
+    let told = match guard.note.contains(&id) {
+        true => guard.note.clone(),
+        false => format!("the XDP program {id} is attached"),
+    };
     Some(Finding {
         check: "other_xdp",
         severity: Severity::Note,
         subject: device.name.clone(),
-        what: format!("the XDP program with id {} is attached, which is not arpguard's", found.program),
+        what: format!("{told}, which is not arpguard's"),
         why: "it sees frames first: what it answers itself arpguard cannot keep back, and judges the \
               rest at the TC hook"
             .to_owned(),
