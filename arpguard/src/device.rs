@@ -92,3 +92,45 @@ pub struct Address {
     /// Whether it is valid on the host alone (`scope host`), so never a sender on a link.
     pub host_scope: bool,
 }
+
+#[cfg(test)]
+pub(crate) mod fixture {
+    use super::{Address, Device, Link, Unguardable};
+
+    /// A device with these addresses, each with the length of its prefix; the loopback one, if that
+    /// is its name.
+    pub(crate) fn device(index: u32, name: &str, addresses: &[&str]) -> Device {
+        Device {
+            index,
+            name: name.to_owned(),
+            kind: None,
+            mac: None,
+            link: Link::Up,
+            unguardable: (name == "lo").then_some(Unguardable::Loopback),
+            xdp: None,
+            addresses: addresses.iter().map(|text| address(text)).collect(),
+        }
+    }
+
+    /// `eth0` with these addresses; each is secondary where that is said.
+    pub(crate) fn ranked(addresses: &[(&str, bool)]) -> Device {
+        let texts: Vec<_> = addresses.iter().map(|(text, _)| *text).collect();
+        let mut device = device(7, "eth0", &texts);
+        for (own, (_, secondary)) in device.addresses.iter_mut().zip(addresses) {
+            own.secondary = *secondary;
+        }
+        device
+    }
+
+    /// An address of a device.
+    pub(crate) fn address(text: &str) -> Address {
+        let subnet: ipnet::Ipv4Net = text.parse().unwrap();
+        Address {
+            address: subnet.addr(),
+            subnet: subnet.trunc(),
+            broadcast: Some(subnet.broadcast()),
+            secondary: false,
+            host_scope: subnet.addr().is_loopback(),
+        }
+    }
+}

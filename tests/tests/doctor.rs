@@ -6,6 +6,7 @@
 
 use std::{
     env, fs,
+    os::unix::fs::symlink,
     path::PathBuf,
     process::{Child, Command, Stdio},
 };
@@ -307,6 +308,41 @@ fn what_had_to_be_forced_is_forced_again() {
 }
 
 #[test]
+fn what_is_pinned_and_what_is_strict_is_taken_for_that() {
+    let (server, peer) = real_server();
+    server.guard("pin 192.168.18.96/28 --dev eth0");
+    // It is to be answered for where it is pinned to.
+    server.sh("ip addr add 192.168.18.101/32 dev lo");
+    assert_eq!(examine(&server), (0, Vec::new()));
+    second(&server, &peer, "eth1");
+    server.sh("ip addr add 10.9.0.10/24 dev eth1");
+    let pinned = server.guard("list");
+    let (_, found) = examine(&server);
+    let all = [
+        ("vip_answered", "serious", VIP),
+        ("unguarded", "warning", "eth1"),
+    ];
+    assert_eq!(checks(&found), all);
+    mend(&server, &found[1]);
+    assert_eq!(examine(&server), (0, Vec::new()));
+    assert_eq!(server.guard("list"), pinned);
+
+    server.guard("strict on --same-subnet");
+    let strict = server.guard("list");
+    second(&server, &peer, "eth2");
+    server.sh("ip addr add 10.8.0.10/24 dev eth2");
+    let (_, found) = examine(&server);
+    let all = [
+        ("vip_answered", "serious", VIP),
+        ("unguarded", "warning", "eth2"),
+    ];
+    assert_eq!(checks(&found), all);
+    mend(&server, &found[1]);
+    assert_eq!(examine(&server), (0, Vec::new()));
+    assert_eq!(server.guard("list"), strict);
+}
+
+#[test]
 fn another_xdp_program_is_told_without_a_command() {
     let ((other, _wire), (server, _peer)) = (real_server(), real_server());
     other.guard("hide 192.168.18.99");
@@ -422,7 +458,8 @@ struct Named(Child, PathBuf);
 impl Named {
     fn start(server: &Namespace, directory: &Directory, name: &str) -> Self {
         let path = directory.path().join(name);
-        fs::copy("/bin/sleep", &path).unwrap();
+        // A copy could still be open for writing in a process that another test has just forked.
+        symlink("/bin/sleep", &path).unwrap();
         let child = server.command(&path).arg("600").spawn().unwrap();
         let comm = format!("/proc/{}/comm", child.id());
         let cut = name.get(..15).unwrap_or(name);

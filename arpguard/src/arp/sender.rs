@@ -41,34 +41,11 @@ pub fn outsider(device: &Device) -> Option<Ipv4Addr> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::device::{Address, Link};
-
-    fn device(addresses: &[(&str, bool)]) -> Device {
-        let address = |(text, secondary): &(&str, bool)| {
-            let subnet: ipnet::Ipv4Net = text.parse().unwrap();
-            Address {
-                address: subnet.addr(),
-                subnet: subnet.trunc(),
-                broadcast: None,
-                secondary: *secondary,
-                host_scope: subnet.addr().is_loopback(),
-            }
-        };
-        Device {
-            index: 7,
-            name: "eth0".to_owned(),
-            kind: None,
-            mac: None,
-            link: Link::Up,
-            unguardable: None,
-            xdp: None,
-            addresses: addresses.iter().map(address).collect(),
-        }
-    }
+    use crate::device::fixture::ranked;
 
     #[test]
     fn the_sender_is_the_primary_address_of_the_targets_subnet_else_the_first() {
-        let device = device(&[
+        let device = ranked(&[
             ("127.0.0.2/8", false),
             ("10.0.0.10/8", false),
             ("192.168.18.11/24", true),
@@ -81,7 +58,7 @@ mod tests {
         ] {
             assert_eq!(sender(&device, target.into()), Some(from.into()));
         }
-        assert_eq!(sender(&self::device(&[]), [10, 0, 0, 1].into()), None);
+        assert_eq!(sender(&ranked(&[]), [10, 0, 0, 1].into()), None);
     }
 
     #[test]
@@ -91,7 +68,7 @@ mod tests {
             (&[("192.0.2.7/24", false)], Some([198, 51, 100, 1])),
             (&[("192.0.2.7/0", false)], None),
         ] {
-            assert_eq!(outsider(&device(own)), from.map(Ipv4Addr::from));
+            assert_eq!(outsider(&ranked(own)), from.map(Ipv4Addr::from));
         }
     }
 }

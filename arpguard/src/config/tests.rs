@@ -4,34 +4,10 @@ use std::{
 };
 
 use arpguard_common::{abi::Rule, policy::EVERY_DEVICE};
-use ipnet::Ipv4Net;
 
 use super::*;
-use crate::device::{Address, Device, Link, Unguardable};
+use crate::device::fixture::device;
 use crate::host::Host;
-
-fn device(index: u32, name: &str, addresses: &[&str]) -> Device {
-    let address = |text: &&str| {
-        let subnet: Ipv4Net = text.parse().unwrap();
-        Address {
-            address: subnet.addr(),
-            subnet: subnet.trunc(),
-            broadcast: Some(subnet.broadcast()),
-            secondary: false,
-            host_scope: subnet.addr().is_loopback(),
-        }
-    };
-    Device {
-        index,
-        name: name.to_owned(),
-        kind: None,
-        mac: None,
-        link: Link::Up,
-        unguardable: (name == "lo").then_some(Unguardable::Loopback),
-        xdp: None,
-        addresses: addresses.iter().map(address).collect(),
-    }
-}
 
 fn host() -> Host {
     Host {

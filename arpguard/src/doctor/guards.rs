@@ -29,7 +29,7 @@ fn unguarded(facts: &Facts, device: &Device) -> Option<Finding> {
     if facts.is_guarded(&device.name) {
         return None;
     }
-    let rules = match rule.device {
+    let rules = match rule.holds_on() {
         Some(_) => "rules are for it",
         None => "rules are for every device",
     };
@@ -55,7 +55,8 @@ fn hook(facts: &Facts, device: &Device) -> Option<Finding> {
         return None;
     }
     let attach = if is_veth { "tc" } else { "native" };
-    let rule = rule(facts, device);
+    let mut hiding = facts.policy.hiding();
+    let rule = hiding.find(|rule| rule.is_for(&device.name));
     let note = match guard.note.as_str() {
         "" => "why not by a better one is not known".to_owned(),
         note => note.to_owned(),
@@ -113,10 +114,7 @@ fn no_rip(facts: &Facts, device: &Device) -> Option<Finding> {
     if !facts.is_guarded(name) || own.any(|own| !own.host_scope) {
         return None;
     }
-    let auto = |rule: &&Rule| {
-        let here = rule.device.as_ref().is_none_or(|of| of == name);
-        here && rule.rip().is_none() && !rule.audit
-    };
+    let auto = |rule: &&Rule| rule.is_for(name) && rule.rip().is_none() && !rule.audit;
     let rule = facts.policy.hiding().find(auto)?;
     let rip = rip(facts)?;
     let again = Rule {

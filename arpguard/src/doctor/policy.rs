@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, net::Ipv4Addr};
 
-use arpguard_common::verdict;
+use arpguard_common::verdict::Policy as Kind;
 use ipnet::Ipv4Net;
 use serde::Deserialize;
 
@@ -29,6 +29,8 @@ pub struct Rule {
     pub shield: bool,
     /// Whether it only counts.
     pub audit: bool,
+    /// Whether only who is in a subnet of the device is answered.
+    pub same_subnet: bool,
 }
 
 impl From<render::rules::Rule> for Rule {
@@ -40,6 +42,7 @@ impl From<render::rules::Rule> for Rule {
             rip: rule.rip,
             shield: rule.shield,
             audit: rule.audit,
+            same_subnet: rule.same_subnet,
         }
     }
 }
@@ -50,26 +53,41 @@ impl Rule {
         self.address.unwrap_or(EVERY_ADDRESS)
     }
 
-    fn is_pin(&self) -> bool {
-        self.policy == verdict::Policy::Pin.name()
+    /// Its kind; `None` for one that this build does not know.
+    fn kind(&self) -> Option<Kind> {
+        let mut all = Kind::ALL.iter().copied();
+        all.find(|kind| kind.name() == self.policy)
     }
 
     /// Whether it hides.
     pub fn is_hide(&self) -> bool {
-        self.policy == verdict::Policy::Hide.name()
+        self.kind() == Some(Kind::Hide)
+    }
+
+    /// Whether it leaves an address to this device.
+    pub fn pins_to(&self, device: &str) -> bool {
+        self.kind() == Some(Kind::Pin) && self.device.as_deref() == Some(device)
+    }
+
+    /// The device that it holds on; `None` for every device, as for a pin.
+    pub(super) fn holds_on(&self) -> Option<&str> {
+        match self.kind() {
+            Some(Kind::Pin) => None,
+            Some(Kind::Hide | Kind::Strict) | None => self.device.as_deref(),
+        }
     }
 
     /// Whether it has to do with a device.
     pub fn is_for(&self, device: &str) -> bool {
-        self.is_pin() || self.device.as_deref().is_none_or(|name| name == device)
+        self.holds_on().is_none_or(|name| name == device)
     }
 
     /// Whether it keeps an address out of a device's ARP, and not in audit alone.
     fn bars(&self, device: &Device, address: Ipv4Addr) -> bool {
-        let bars = if self.is_pin() {
-            self.device.as_deref() != Some(&device.name)
-        } else {
-            self.policy != verdict::Policy::Strict.name() || !device.has(address)
+        let bars = match self.kind() {
+            Some(Kind::Pin) => !self.pins_to(&device.name),
+            Some(Kind::Strict) => !device.has(address),
+            Some(Kind::Hide) | None => true,
         };
         bars && !self.audit
     }
@@ -79,16 +97,22 @@ impl Rule {
         self.rip.parse().ok()
     }
 
-    /// The arguments that hide once more what it hides, in its place. What has been forced has to be
+    /// The arguments that say once more what it says, in its place. What has been forced has to be
     /// forced again.
     pub(super) fn again(&self, host: &Host) -> String {
-        let mut line = format!("hide {} --rip {}", prefix_text(self.prefix()), self.rip);
+        let prefix = prefix_text(self.prefix());
+        let (mut line, may_be_forced) = match self.kind() {
+            Some(Kind::Strict) => ("strict on".to_owned(), false),
+            Some(Kind::Pin) => (format!("pin {prefix}"), true),
+            Some(Kind::Hide) | None => (format!("hide {prefix} --rip {}", self.rip), true),
+        };
         if let Some(device) = &self.device {
             line += &format!(" --dev {}", word(device));
         }
         let mut own = host.guardable().flat_map(|device| &device.addresses);
-        let forced = own.any(|own| self.prefix().contains(&own.address));
+        let forced = may_be_forced && own.any(|own| self.prefix().contains(&own.address));
         for (option, set) in [
+            (" --same-subnet", self.same_subnet),
             (" --shield", self.shield),
             (" --audit", self.audit),
             (" --force", forced && !self.audit),
@@ -130,7 +154,7 @@ impl Policy {
         let here = |rule: &&Rule| rule.is_for(device);
         let at = |prefix| self.0.get(&prefix).into_iter().flatten().filter(here);
         let prefix = longest_match(address, |prefix| at(prefix).next().is_some())?;
-        at(prefix).max_by_key(|rule| rule.device.is_some() && !rule.is_pin())
+        at(prefix).max_by_key(|rule| rule.holds_on().is_some())
     }
 
     /// Whether an address is kept out of a device's ARP, and not in audit alone.

@@ -1,38 +1,15 @@
 use std::net::Ipv4Addr;
 
-use ipnet::Ipv4Net;
-
 use super::*;
 use crate::{
-    device::{Address, Device, Link, Unguardable, Xdp},
+    device::{
+        Unguardable, Xdp,
+        fixture::{address, device},
+    },
     host::{Hardware, Host, Process, Release, Setting},
 };
 
 const VIP: Ipv4Addr = Ipv4Addr::new(192, 168, 18, 101);
-
-fn address(text: &str) -> Address {
-    let subnet: Ipv4Net = text.parse().unwrap();
-    Address {
-        address: subnet.addr(),
-        subnet: subnet.trunc(),
-        broadcast: None,
-        secondary: false,
-        host_scope: subnet.addr().is_loopback(),
-    }
-}
-
-fn device(index: u32, name: &str, addresses: &[&str]) -> Device {
-    Device {
-        index,
-        name: name.to_owned(),
-        kind: None,
-        mac: None,
-        link: Link::Up,
-        unguardable: (name == "lo").then_some(Unguardable::Loopback),
-        xdp: None,
-        addresses: addresses.iter().map(|text| address(text)).collect(),
-    }
-}
 
 fn guard(name: &str, ingress: &str) -> (String, Guard) {
     let guard = Guard {
@@ -52,6 +29,7 @@ fn rule(address: &str, device: Option<&str>) -> Rule {
         rip: "auto".to_owned(),
         shield: false,
         audit: false,
+        same_subnet: false,
     }
 }
 

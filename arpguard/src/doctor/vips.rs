@@ -71,9 +71,13 @@ fn list(vips: &[Ipv4Addr], between: &str) -> String {
 
 fn seen(facts: &Facts, holder: &Device, vip: &Address) -> Option<Seen> {
     let open = || {
-        // A device that has the address itself is to answer: this host is the director there.
+        // A device that has the address itself is to answer: this host is the director there. So is
+        // the one that it is pinned to.
         let open = |device: &&Device| {
-            !device.has(vip.address) && !facts.is_hidden(&device.name, vip.address)
+            let rule = facts.policy.rule(&device.name, vip.address);
+            !device.has(vip.address)
+                && !rule.is_some_and(|rule| rule.pins_to(&device.name))
+                && !facts.is_hidden(&device.name, vip.address)
         };
         facts.speaking().filter(open)
     };
@@ -152,7 +156,7 @@ fn options(facts: &Facts, vip: Ipv4Addr, devices: &[&Device]) -> String {
     let director = || facts.host.guardable().any(|device| device.has(vip));
     let own_rule = |device: &&&Device| {
         let rule = facts.policy.rule(&device.name, vip);
-        rule.is_some_and(|rule| rule.device.is_some())
+        rule.is_some_and(|rule| rule.holds_on().is_some())
     };
     if !facts.chosen.is_empty() || director() || devices.iter().any(|device| own_rule(&device)) {
         for device in devices {

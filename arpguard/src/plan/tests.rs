@@ -1,28 +1,5 @@
 use super::*;
-use crate::device::{Address, Link};
-
-fn device(addresses: &[(&str, bool)]) -> Device {
-    let address = |(text, secondary): &(&str, bool)| {
-        let subnet: Ipv4Net = text.parse().unwrap();
-        Address {
-            address: subnet.addr(),
-            subnet: subnet.trunc(),
-            broadcast: None,
-            secondary: *secondary,
-            host_scope: false,
-        }
-    };
-    Device {
-        index: 7,
-        name: "eth0".to_owned(),
-        kind: None,
-        mac: None,
-        link: Link::Up,
-        unguardable: None,
-        xdp: None,
-        addresses: addresses.iter().map(address).collect(),
-    }
-}
+use crate::device::fixture::ranked;
 
 fn told(device: &Device, hidden: &[&str]) -> Vec<String> {
     let hidden: Vec<Ipv4Addr> = hidden.iter().map(|text| text.parse().unwrap()).collect();
@@ -40,7 +17,7 @@ fn told(device: &Device, hidden: &[&str]) -> Vec<String> {
 
 #[test]
 fn each_subnet_has_its_first_address_and_the_rest_of_the_world_the_very_first() {
-    let device = device(&[
+    let device = ranked(&[
         ("192.168.18.10/24", false),
         ("192.168.18.11/24", true),
         ("10.0.0.10/8", false),
@@ -60,7 +37,7 @@ fn each_subnet_has_its_first_address_and_the_rest_of_the_world_the_very_first() 
 
 #[test]
 fn a_hidden_primary_address_is_never_the_sender() {
-    let device = device(&[("192.168.18.101/24", false), ("192.168.18.10/24", true)]);
+    let device = ranked(&[("192.168.18.101/24", false), ("192.168.18.10/24", true)]);
     assert_eq!(
         told(&device, &["192.168.18.101"]),
         [
@@ -74,7 +51,7 @@ fn a_hidden_primary_address_is_never_the_sender() {
 
 #[test]
 fn an_address_without_a_subnet_is_its_own() {
-    let device = device(&[("192.168.18.10/32", false)]);
+    let device = ranked(&[("192.168.18.10/32", false)]);
     assert_eq!(
         told(&device, &[]),
         [

@@ -3,33 +3,9 @@ use std::slice;
 use arpguard_common::abi::Rule;
 
 use super::*;
-use crate::device::{Address, Device, Link, Unguardable};
+use crate::device::{Unguardable, fixture::device};
 use crate::error::Error;
 use crate::host::Host;
-
-fn address(text: &str) -> Address {
-    let subnet: Ipv4Net = text.parse().unwrap();
-    Address {
-        address: subnet.addr(),
-        subnet: subnet.trunc(),
-        broadcast: Some(subnet.broadcast()),
-        secondary: false,
-        host_scope: subnet.addr().is_loopback(),
-    }
-}
-
-fn device(index: u32, name: &str, addresses: &[&str]) -> Device {
-    Device {
-        index,
-        name: name.to_owned(),
-        kind: None,
-        mac: None,
-        link: Link::Up,
-        unguardable: (name == "lo").then_some(Unguardable::Loopback),
-        xdp: None,
-        addresses: addresses.iter().map(|text| address(text)).collect(),
-    }
-}
 
 fn real_server() -> Host {
     let mut port = device(4, "eth9", &[]);

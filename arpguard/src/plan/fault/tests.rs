@@ -1,7 +1,7 @@
 use arpguard_common::verdict::Mode;
 
 use super::*;
-use crate::device::Link;
+use crate::device::fixture;
 
 fn rules(all: &[(u32, &str, Mode)]) -> Rules {
     let mut rules = Rules::default();
@@ -13,19 +13,6 @@ fn rules(all: &[(u32, &str, Mode)]) -> Rules {
         );
     }
     rules
-}
-
-fn device_of(index: u32) -> Device {
-    Device {
-        index,
-        name: format!("eth{index}"),
-        kind: None,
-        mac: None,
-        link: Link::Up,
-        unguardable: None,
-        xdp: None,
-        addresses: Vec::new(),
-    }
 }
 
 const WANTED: &[(u32, &str, Mode)] = &[
@@ -73,7 +60,10 @@ fn a_rule_beside_the_wanted_ones_is_a_fault_only_where_it_holds_in_their_place()
     ] {
         let wanted = Wanted {
             rules: rules(WANTED),
-            devices: vec![device_of(7), device_of(8)],
+            devices: vec![
+                fixture::device(7, "eth7", &[]),
+                fixture::device(8, "eth8", &[]),
+            ],
             ..Wanted::default()
         };
         let mut all = WANTED.to_vec();

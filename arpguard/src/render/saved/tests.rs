@@ -4,36 +4,16 @@ use ipnet::Ipv4Net;
 use super::*;
 use crate::{
     datapath::{Attached, Egress, Ingress, Place},
-    device::{Address, Link},
+    device::fixture::device,
     plan::Rules,
     policy::EVERY_ADDRESS,
 };
 
-fn device(index: u32, name: &str, address: &str) -> Device {
-    let subnet: Ipv4Net = address.parse().unwrap();
-    Device {
-        index,
-        name: name.to_owned(),
-        kind: None,
-        mac: None,
-        link: Link::Up,
-        unguardable: None,
-        xdp: None,
-        addresses: vec![Address {
-            address: subnet.addr(),
-            subnet: subnet.trunc(),
-            broadcast: None,
-            secondary: false,
-            host_scope: false,
-        }],
-    }
-}
-
 fn host() -> Host {
     Host {
         devices: vec![
-            device(2, "eth0", "192.168.18.10/24"),
-            device(3, "a*\"b", "10.0.0.10/24"),
+            device(2, "eth0", &["192.168.18.10/24"]),
+            device(3, "a*\"b", &["10.0.0.10/24"]),
         ],
         default_sources: Vec::new(),
     }
