@@ -3,31 +3,36 @@
 //! Addresses are bytes in wire order, numbers are the host's. Nothing has padding, and user space
 //! reads and writes bytes, so no layout is ever assumed of memory that somebody else wrote.
 
+mod claim;
 mod event;
 mod local;
+mod request;
 mod rule;
 mod word;
 
 use core::net::Ipv4Addr;
 
 use crate::{
+    policy::Book,
     verdict::{Decider, Reason},
     wire::Mac,
 };
 
 pub use self::{
+    claim::{CLAIM_LEN, Claim, Heard},
     event::{EVENT_LEN, Event, Listener},
     local::Local,
+    request::{REQUEST_LEN, Request},
     rule::Rule,
 };
 
 /// Changes whenever the layout of a map does: state in the kernel with another number is another
 /// version's.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
-/// Older versions in which rules, and user space's notes, are laid out as in this one: what they
-/// guard can be brought over.
-pub const FORMER: &[u32] = &[1, 2];
+/// Older versions whose rules, as [`Rule::from_former`] reads them, and whose notes of user space are
+/// known: what they guard can be brought over.
+pub const FORMER: &[u32] = &[1, 2, 3];
 
 /// How many single addresses there is room for, on every device and on single ones together.
 pub const MAX_ADDRESSES: u32 = 1 << 20;
@@ -37,6 +42,10 @@ pub const MAX_PREFIXES: u32 = 1 << 16;
 pub const MAX_DEVICES: u32 = 1 << 14;
 /// How many addresses and subnets of the devices themselves there is room for.
 pub const MAX_LOCAL: u32 = 1 << 18;
+/// How many claims of watched addresses there is room for; the oldest make room for new ones.
+pub const MAX_CLAIMS: u32 = 1 << 14;
+/// Length in bytes of the ring of requests; a power of two, and of pages.
+pub const REQUESTS_LEN: u32 = 64 << 10;
 /// Length in bytes of the ring of events; a power of two, and of pages.
 pub const EVENTS_LEN: u32 = 256 << 10;
 
@@ -63,6 +72,11 @@ pub mod map {
     /// it attaches a device and clears what is no total when it begins to listen, the programs count
     /// in them.
     pub const METERS: &str = "METERS";
+    /// `LruHashMap` from [`super::Key`] to [`super::Claim`]. The programs write it; user space forgets
+    /// claims that are none any more.
+    pub const CLAIMS: &str = "CLAIMS";
+    /// `RingBuf` of [`super::Request`]. The programs write it.
+    pub const REQUESTS: &str = "REQUESTS";
 }
 
 /// Names of the programs: in the object, and of their pins. At most 15 bytes, as the kernel shows.
@@ -81,26 +95,48 @@ pub mod program {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(C)]
 pub struct Key {
-    /// Interface index, or [`crate::policy::EVERY_DEVICE`]; big endian, since a trie compares from
-    /// the first bit on.
-    pub device: [u8; 4],
+    /// Interface index, or [`crate::policy::EVERY_DEVICE`], below the bit that is the book; big
+    /// endian, since a trie compares from the first bit on.
+    device: [u8; 4],
     /// IPv4 address, in wire order.
     pub address: [u8; 4],
 }
 
 impl Key {
-    /// Length in bits of the part of a trie's key that must always match: the device.
+    /// Length in bits of the part of a trie's key that must always match: the book and the device.
     pub const DEVICE_BITS: u32 = 32;
     /// Length in bits of a whole key.
     pub const BITS: u32 = 64;
 
-    /// The key of an address on a device.
+    /// An interface index is a positive `int` (`dev_new_index` in `net/core/dev.c`), so this bit is
+    /// never one of it.
+    const CLAIMS: u32 = 1 << 31;
+
+    /// The key of an address on a device, in one of the books.
     #[inline(always)]
-    pub const fn new(device: u32, address: Ipv4Addr) -> Self {
+    pub const fn new(book: Book, device: u32, address: Ipv4Addr) -> Self {
+        let device = match book {
+            Book::Own => device,
+            Book::Claims => device | Self::CLAIMS,
+        };
         Self {
             device: device.to_be_bytes(),
             address: address.octets(),
         }
+    }
+
+    /// Which book it belongs to.
+    pub const fn book(self) -> Book {
+        if u32::from_be_bytes(self.device) & Self::CLAIMS == 0 {
+            Book::Own
+        } else {
+            Book::Claims
+        }
+    }
+
+    /// Interface index, or [`crate::policy::EVERY_DEVICE`].
+    pub const fn device(self) -> u32 {
+        u32::from_be_bytes(self.device) & !Self::CLAIMS
     }
 
     /// As the maps hold it.
@@ -123,6 +159,16 @@ impl Key {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct Shape {
+    /// Of the book of what this host says.
+    pub own: Counts,
+    /// Of the book of what others may claim.
+    pub claims: Counts,
+}
+
+/// How many rules of one book there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct Counts {
     /// Single addresses, on every device.
     pub exact: u32,
     /// Single addresses, on one device.
@@ -134,8 +180,63 @@ pub struct Shape {
 }
 
 impl Shape {
+    /// How many words it is.
+    pub const WORDS: usize = size_of::<Self>() / size_of::<u32>();
+
+    /// The counts of one book.
+    #[inline(always)]
+    pub const fn of(&self, book: Book) -> &Counts {
+        match book {
+            Book::Own => &self.own,
+            Book::Claims => &self.claims,
+        }
+    }
+
+    /// As [`Self::of`], to change them.
+    pub const fn of_mut(&mut self, book: Book) -> &mut Counts {
+        match book {
+            Book::Own => &mut self.own,
+            Book::Claims => &mut self.claims,
+        }
+    }
+
+    /// How many rules there are for single addresses.
+    pub const fn addresses(&self) -> u32 {
+        let Self { own, claims } = self;
+        own.addresses().saturating_add(claims.addresses())
+    }
+
+    /// How many there are for prefixes.
+    pub const fn prefixes(&self) -> u32 {
+        let Self { own, claims } = self;
+        own.prefixes().saturating_add(claims.prefixes())
+    }
+
     /// As the map holds it.
-    pub const fn to_words(self) -> [u32; 4] {
+    pub const fn to_words(self) -> [u32; Self::WORDS] {
+        let ([a, b, c, d], [e, f, g, h]) = (self.own.to_words(), self.claims.to_words());
+        [a, b, c, d, e, f, g, h]
+    }
+
+    /// From what the map holds.
+    pub const fn from_words([a, b, c, d, e, f, g, h]: [u32; Self::WORDS]) -> Self {
+        Self {
+            own: Counts::from_words([a, b, c, d]),
+            claims: Counts::from_words([e, f, g, h]),
+        }
+    }
+}
+
+impl Counts {
+    const fn addresses(&self) -> u32 {
+        self.exact.saturating_add(self.exact_on_device)
+    }
+
+    const fn prefixes(&self) -> u32 {
+        self.prefixes.saturating_add(self.prefixes_on_device)
+    }
+
+    const fn to_words(self) -> [u32; 4] {
         [
             self.exact,
             self.exact_on_device,
@@ -144,10 +245,7 @@ impl Shape {
         ]
     }
 
-    /// From what the map holds.
-    pub const fn from_words(
-        [exact, exact_on_device, prefixes, prefixes_on_device]: [u32; 4],
-    ) -> Self {
+    const fn from_words([exact, exact_on_device, prefixes, prefixes_on_device]: [u32; 4]) -> Self {
         Self {
             exact,
             exact_on_device,
@@ -219,7 +317,7 @@ pub type Meters = [[u64; 6]; ROWS];
 const _: () = {
     assert!(size_of::<Key>() == 8);
     assert!(size_of::<Option<Rule>>() == 8);
-    assert!(size_of::<Shape>() == 16);
+    assert!(size_of::<Shape>() == 32);
     assert!(size_of::<Option<Local>>() == 8);
     assert!(size_of::<Device>() == 8);
 };
@@ -233,35 +331,24 @@ mod tests {
 
     #[test]
     fn bytes_and_back() {
-        let key = Key::new(0x0102_0304, Ipv4Addr::new(10, 0, 0, 1));
-        assert_eq!(key.to_bytes(), [1, 2, 3, 4, 10, 0, 0, 1]);
-        assert_eq!(Key::from_bytes(key.to_bytes()), key);
-        let rule = Rule::hide(24, Some(Ipv4Addr::new(10, 0, 0, 9)), Mode::Audit, true);
-        assert_eq!(rule.to_bytes(), [1, 3, 24, 0, 10, 0, 0, 9]);
-        assert_eq!(Rule::from_bytes(rule.to_bytes()), Some(rule));
-        assert_eq!(Rule::from_bytes([0; 8]), None);
-        let [a, b, c, d] = 0x0102_0304_u32.to_ne_bytes();
-        let rule = Rule::pin(32, 0x0102_0304, Mode::Enforce);
-        assert_eq!(rule.to_bytes(), [2, 0, 32, 0, a, b, c, d]);
-        assert_eq!((rule.policy(), rule.home()), (Policy::Pin, 0x0102_0304));
-        assert_eq!(rule.rip(), None);
-        let rule = Rule::strict(true, Mode::Audit);
-        assert_eq!(rule.to_bytes(), [3, 5, 0, 0, 0, 0, 0, 0]);
-        assert_eq!((rule.policy(), rule.home()), (Policy::Strict, 0));
-        assert!(rule.wants_same_subnet() && !rule.shields());
+        let address = Ipv4Addr::new(10, 0, 0, 1);
+        for (book, first) in [(Book::Own, 1), (Book::Claims, 0x81)] {
+            let key = Key::new(book, 0x0102_0304, address);
+            assert_eq!(key.to_bytes(), [first, 2, 3, 4, 10, 0, 0, 1]);
+            assert_eq!(Key::from_bytes(key.to_bytes()), key);
+            assert_eq!((key.book(), key.device()), (book, 0x0102_0304));
+        }
         let local = Local::own(Ipv4Addr::new(10, 0, 0, 9));
         assert_eq!(local.to_bytes(), [10, 0, 0, 9, 2, 0, 0, 0]);
         assert_eq!(Local::from_bytes(local.to_bytes()), Some(local));
         let device = Device::new(Mac([2, 0, 0, 0, 0, 7]));
         assert_eq!(device.to_bytes(), [2, 0, 0, 0, 0, 7, 0, 0]);
         assert_eq!(Device::from_bytes(device.to_bytes()), device);
-        let shape = Shape {
-            exact: 1,
-            exact_on_device: 2,
-            prefixes: 3,
-            prefixes_on_device: 4,
-        };
-        assert_eq!(Shape::from_words(shape.to_words()), shape);
+        let words = [1, 2, 3, 4, 5, 6, 7, 8];
+        let shape = Shape::from_words(words);
+        assert_eq!(shape.to_words(), words);
+        assert_eq!(shape.of(Book::Own).exact_on_device, 2);
+        assert_eq!(shape.of(Book::Claims).prefixes, 7);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use core::net::Ipv4Addr;
 
 use crate::{
-    abi::{Local, Rule, Shape},
+    abi::{Key, Local, Rule, Shape},
     verdict::{Mode, Policy},
     wire::Mac,
 };
@@ -11,14 +11,18 @@ use crate::{
 /// The tables that hold policy and what is known of the devices: BPF maps in the kernel, anything
 /// on the host.
 ///
-/// `device` is an interface index, or [`EVERY_DEVICE`] for the rules that hold on every device.
+/// The device of a key is an interface index, or [`EVERY_DEVICE`] for the rules that hold on every
+/// device.
 pub trait Tables {
     /// Which tables have entries at all.
     fn shape(&self) -> Shape;
     /// The rule for exactly this address.
-    fn exact(&self, device: u32, address: Ipv4Addr) -> Option<Rule>;
+    fn exact(&self, key: Key) -> Option<Rule>;
     /// The rule for the longest prefix that holds this address.
-    fn prefix(&self, device: u32, address: Ipv4Addr) -> Option<Rule>;
+    fn prefix(&self, key: Key) -> Option<Rule>;
+    /// The hardware address that was last heard to claim an address that a rule of this host's is
+    /// about: [`crate::abi::Claim`].
+    fn claimant(&self, key: Key) -> Option<Mac>;
     /// The device's own address for a target (see [`Local`]).
     fn local(&self, device: u32, target: Ipv4Addr) -> Option<Local>;
     /// The device's hardware address.
@@ -27,6 +31,26 @@ pub trait Tables {
 
 /// In place of an interface index: rules for every device.
 pub const EVERY_DEVICE: u32 = 0;
+
+/// Which of the two books a rule is in. A place has one rule in each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Book {
+    /// What this host answers and says.
+    Own,
+    /// What others may claim.
+    Claims,
+}
+
+impl Policy {
+    /// The book that has its rules.
+    #[inline(always)]
+    pub const fn book(self) -> Book {
+        match self {
+            Self::Hide | Self::Pin | Self::Strict | Self::Answer => Book::Own,
+            Self::Bind => Book::Claims,
+        }
+    }
+}
 
 /// What one device sees of the tables.
 pub struct View<'a, T> {
@@ -56,9 +80,15 @@ impl<'a, T: Tables> View<'a, T> {
     #[inline(always)]
     pub fn hidden_by(&self, address: Ipv4Addr) -> Option<Rule> {
         match self.found(address) {
-            Some(rule) if rule.policy() != Policy::Strict && self.bars(rule, address) => Some(rule),
+            Some(rule) if self.hides(rule, address) => Some(rule),
             Some(_) | None => None,
         }
+    }
+
+    /// Whether `rule`, which was found for `address`, hides it here, whoever owns it.
+    #[inline(always)]
+    pub fn hides(&self, rule: Rule, address: Ipv4Addr) -> bool {
+        rule.policy() != Policy::Strict && self.bars(rule, address)
     }
 
     /// Whether `rule`, which was found for `address`, keeps it out of this device's ARP.
@@ -71,33 +101,59 @@ impl<'a, T: Tables> View<'a, T> {
             Policy::Hide => true,
             Policy::Pin => self.device != EVERY_DEVICE && self.device != rule.home(),
             Policy::Strict => self.device != EVERY_DEVICE && !self.owns(address),
+            Policy::Answer | Policy::Bind => false,
         }
     }
 
-    /// The rule for `address`: of the longest match, on this device before every device.
+    /// The rule for what this host says of `address`.
     #[inline(always)]
     pub fn found(&self, address: Ipv4Addr) -> Option<Rule> {
+        self.longest_match(Book::Own, address)
+    }
+
+    /// The rule that binds `address` to one hardware address.
+    #[inline(always)]
+    pub fn bound(&self, address: Ipv4Addr) -> Option<Rule> {
+        self.longest_match(Book::Claims, address)
+    }
+
+    /// Whether a station other than that with the hardware address `mac` was heard to have
+    /// `address`.
+    #[inline(always)]
+    pub fn is_contested(&self, address: Ipv4Addr, mac: Mac) -> bool {
+        let claimant = self
+            .tables
+            .claimant(Key::new(Book::Own, self.device, address));
+        claimant.is_some_and(|claimant| claimant != mac)
+    }
+
+    /// The rule of a book: of the longest match, on this device before every device.
+    #[inline(always)]
+    pub fn longest_match(&self, book: Book, address: Ipv4Addr) -> Option<Rule> {
         let Self { tables, device } = *self;
         let shape = tables.shape();
+        let counts = shape.of(book);
+        let on_device = Key::new(book, device, address);
+        let on_every = Key::new(book, EVERY_DEVICE, address);
         let own = device != EVERY_DEVICE;
         if own
-            && shape.exact_on_device != 0
-            && let Some(rule) = tables.exact(device, address)
+            && counts.exact_on_device != 0
+            && let Some(rule) = tables.exact(on_device)
         {
             return Some(rule);
         }
-        if shape.exact != 0
-            && let Some(rule) = tables.exact(EVERY_DEVICE, address)
+        if counts.exact != 0
+            && let Some(rule) = tables.exact(on_every)
         {
             return Some(rule);
         }
-        let here = if own && shape.prefixes_on_device != 0 {
-            tables.prefix(device, address)
+        let here = if own && counts.prefixes_on_device != 0 {
+            tables.prefix(on_device)
         } else {
             None
         };
-        let everywhere = if shape.prefixes != 0 {
-            tables.prefix(EVERY_DEVICE, address)
+        let everywhere = if counts.prefixes != 0 {
+            tables.prefix(on_every)
         } else {
             None
         };

@@ -60,6 +60,18 @@ words! {
         /// Received: a request for an address of the device from a hidden one, which the kernel
         /// would discard as a martian: answered.
         MartianRequest = "martian_request",
+        /// Received: a request or probe for an address that this host answers for: answered.
+        AnsweredRequest = "answered_request",
+        /// Received: a request or probe whose answer is left to user space: dropped.
+        DeferredRequest = "deferred_request",
+        /// Received: a request or probe for an address that this host would answer for, if nobody
+        /// else were heard to have it: passed.
+        ContestedRequest = "contested_request",
+        /// Received: a claim of an address that is bound to another hardware address: dropped.
+        FalseClaim = "false_claim",
+        /// Received: a claim of an address that a policy is about, by another station than the last:
+        /// noted, whatever becomes of it.
+        FlipFlop = "flip_flop",
         /// Sent: a request from a hidden address, or one that a strict device does not own: sent from
         /// the RIP instead.
         LeakingRequest = "leaking_request",
@@ -79,8 +91,10 @@ impl Reason {
     /// What happens to a frame for this reason, when its policy is not merely audited.
     pub const fn outcome(self) -> &'static str {
         match self {
-            Self::Permitted | Self::Unparsed => "passed",
-            Self::MartianRequest => "answered",
+            Self::Permitted | Self::Unparsed | Self::ContestedRequest => "passed",
+            Self::MartianRequest | Self::AnsweredRequest => "answered",
+            Self::DeferredRequest => "deferred",
+            Self::FlipFlop => "noted",
             Self::LeakingRequest => "rewritten",
             Self::HiddenRequest
             | Self::HiddenProbe
@@ -88,6 +102,7 @@ impl Reason {
             | Self::ForeignProbe
             | Self::WrongSubnet
             | Self::ShieldedClaim
+            | Self::FalseClaim
             | Self::NoRip
             | Self::LeakingAnnouncement
             | Self::LeakingReply
@@ -115,6 +130,10 @@ words! {
         Pin = "pin",
         /// The device answers and speaks only for what it owns and what is pinned to it.
         Strict = "strict",
+        /// arpguard itself replies for the address on one device, whoever owns it.
+        Answer = "answer",
+        /// Only one hardware address may claim the address.
+        Bind = "bind",
     }
 }
 
@@ -125,8 +144,10 @@ pub enum Receive {
     Pass,
     /// Nobody gets it.
     Drop,
-    /// It is answered at once, in the name of its target, by the device's hardware address.
+    /// It is answered at once, in the name of its target, with this hardware address.
     Answer(Mac),
+    /// User space may answer it so; nobody else gets it.
+    Defer(Mac),
 }
 
 /// What is done with a frame that is sent.

@@ -1,14 +1,16 @@
 //! arpguard's programs: adapters between the kernel's hooks and the judge in `arpguard-common`.
 //!
 //! A packet reads in one direction: entry point, [`xdp`] or [`tc`], the judge over [`tables`],
-//! [`count`], [`report`], action. Nothing here logs, allocates or loops without a bound.
+//! [`count`], [`report`], [`watch`], action. Nothing here logs, allocates or loops without a bound.
 #![no_std]
 #![no_main]
 
 mod count;
+mod defer;
 mod report;
 mod tables;
 mod tc;
+mod watch;
 mod xdp;
 
 use aya_ebpf::{

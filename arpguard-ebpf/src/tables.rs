@@ -1,9 +1,10 @@
-//! The maps that hold policy. User space writes them; programs only read.
+//! The maps that hold policy. User space writes them; the programs only read.
 
 use core::net::Ipv4Addr;
 
 use arpguard_common::{
     abi::{Device, Key, Local, MAX_ADDRESSES, MAX_DEVICES, MAX_LOCAL, MAX_PREFIXES, Rule, Shape},
+    policy::Book,
     policy::Tables,
     wire::Mac,
 };
@@ -12,6 +13,8 @@ use aya_ebpf::{
     macros::map,
     maps::{Array, HashMap, LpmTrie, lpm_trie},
 };
+
+use crate::watch;
 
 #[map]
 static SHAPE: Array<Shape> = Array::with_max_entries(1, 0);
@@ -39,22 +42,26 @@ impl Tables for Maps {
     }
 
     #[inline(always)]
-    fn exact(&self, device: u32, address: Ipv4Addr) -> Option<Rule> {
+    fn exact(&self, key: Key) -> Option<Rule> {
         // SAFETY: the map is not preallocated, so the kernel frees an element only after a grace
         // period, and replaces one whole when it is updated.
-        unsafe { ADDRESSES.get(Key::new(device, address)) }
-            .copied()
-            .flatten()
+        unsafe { ADDRESSES.get(key) }.copied().flatten()
     }
 
     #[inline(always)]
-    fn prefix(&self, device: u32, address: Ipv4Addr) -> Option<Rule> {
-        PREFIXES.get(longest(device, address)).copied().flatten()
+    fn prefix(&self, key: Key) -> Option<Rule> {
+        PREFIXES.get(longest(key)).copied().flatten()
+    }
+
+    #[inline(always)]
+    fn claimant(&self, key: Key) -> Option<Mac> {
+        watch::claimant(key)
     }
 
     #[inline(always)]
     fn local(&self, device: u32, target: Ipv4Addr) -> Option<Local> {
-        LOCAL.get(longest(device, target)).copied().flatten()
+        let key = Key::new(Book::Own, device, target);
+        LOCAL.get(longest(key)).copied().flatten()
     }
 
     #[inline(always)]
@@ -65,6 +72,6 @@ impl Tables for Maps {
 }
 
 #[inline(always)]
-const fn longest(device: u32, address: Ipv4Addr) -> lpm_trie::Key<Key> {
-    lpm_trie::Key::new(Key::BITS, Key::new(device, address))
+const fn longest(key: Key) -> lpm_trie::Key<Key> {
+    lpm_trie::Key::new(Key::BITS, key)
 }

@@ -4,7 +4,7 @@ use core::net::Ipv4Addr;
 
 use arpguard_common::{
     frame::{self, Frame, MAX_TAGS, Place},
-    judge,
+    judge::{self, Received},
     verdict::{Direction, Receive, Send},
     wire::{Arp, Mac, SPA_AT},
 };
@@ -14,7 +14,7 @@ use aya_ebpf::{
     programs::TcContext,
 };
 
-use crate::{count::count, report::report, tables::Maps};
+use crate::{count::count, defer::defer, report::report, tables::Maps, watch::watch};
 
 /// The verdict is left to whatever comes after: the next program, and at last the kernel.
 const NEXT: i32 = TC_ACT_UNSPEC;
@@ -26,17 +26,25 @@ pub(crate) fn receive(ctx: &TcContext) -> i32 {
         return NEXT;
     };
     let device = frame.device();
-    let (verdict, arp) = judge::receive(&frame, place, &Maps, device);
-    count(device, &verdict);
+    let received = judge::receive(&frame, place, &Maps, device);
+    let Received { verdict, arp, .. } = &received;
+    count(device, verdict);
     let way = (device, Direction::Received);
-    report(&frame, place, way, &verdict, Ipv4Addr::UNSPECIFIED);
+    report(&frame, place, way, verdict, Ipv4Addr::UNSPECIFIED);
+    watch(&frame, place, device, &received);
     match verdict.act() {
         Receive::Pass => NEXT,
         Receive::Drop => TC_ACT_SHOT,
         Receive::Answer(mac) => match arp {
-            Some(arp) => answer(&frame, place, &arp, mac, device),
+            Some(arp) => answer(&frame, place, arp, mac, device),
             None => NEXT,
         },
+        Receive::Defer(mac) => {
+            if let Some(arp) = arp {
+                defer(device, arp, mac);
+            }
+            TC_ACT_SHOT
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use core::net::Ipv4Addr;
 
 use arpguard_common::{
     frame::{self, Frame, MAX_TAGS, Place, TAG_LEN},
-    judge,
+    judge::{self, Received},
     verdict::{Direction, Receive},
     wire::{Arp, FRAME_LEN, Mac},
 };
@@ -13,7 +13,7 @@ use aya_ebpf::{
     programs::XdpContext,
 };
 
-use crate::{count::count, report::report, tables::Maps};
+use crate::{count::count, defer::defer, report::report, tables::Maps, watch::watch};
 
 #[inline(always)]
 pub(crate) fn receive(ctx: &XdpContext) -> u32 {
@@ -22,10 +22,12 @@ pub(crate) fn receive(ctx: &XdpContext) -> u32 {
         return XDP_PASS;
     };
     let device = ctx.ingress_ifindex() as u32;
-    let (verdict, arp) = judge::receive(&frame, place, &Maps, device);
-    count(device, &verdict);
+    let received = judge::receive(&frame, place, &Maps, device);
+    let Received { verdict, arp, .. } = &received;
+    count(device, verdict);
     let way = (device, Direction::Received);
-    report(&frame, place, way, &verdict, Ipv4Addr::UNSPECIFIED);
+    report(&frame, place, way, verdict, Ipv4Addr::UNSPECIFIED);
+    watch(&frame, place, device, &received);
     match verdict.act() {
         Receive::Pass => XDP_PASS,
         Receive::Drop => XDP_DROP,
@@ -33,6 +35,12 @@ pub(crate) fn receive(ctx: &XdpContext) -> u32 {
             Some(()) => XDP_TX,
             None => XDP_PASS,
         },
+        Receive::Defer(mac) => {
+            if let Some(arp) = arp {
+                defer(device, arp, mac);
+            }
+            XDP_DROP
+        }
     }
 }
 

@@ -161,6 +161,12 @@ impl Config {
         for strict in file.strict {
             self.add_strict(source, strict)?;
         }
+        for answer in file.answer {
+            self.add_answer(source, answer)?;
+        }
+        for bind in file.bind {
+            self.add_bind(source, bind)?;
+        }
         Ok(())
     }
 
@@ -220,6 +226,46 @@ impl Config {
             },
             prefixes: vec![EVERY_ADDRESS],
             mode: mode(strict.audit),
+            force: false,
+        });
+        Ok(())
+    }
+
+    fn add_answer(&mut self, source: usize, answer: file::Answer) -> Result<()> {
+        let (prefixes, places) =
+            self.addresses(source, &answer.ip, "it names nothing to answer for")?;
+        let dev = self.dev(source, Some(answer.dev), "it names no device to answer on")?;
+        self.origins.push(Origin {
+            source,
+            prefixes: places,
+            rip: answer.ip.at,
+            dev,
+        });
+        self.blocks.push(Block {
+            kind: Kind::Answer {
+                mac: answer.mac.map(|mac| mac.0.0),
+                deferred: false,
+            },
+            prefixes,
+            mode: mode(answer.audit),
+            force: answer.force,
+        });
+        Ok(())
+    }
+
+    fn add_bind(&mut self, source: usize, bind: file::Bind) -> Result<()> {
+        let (prefixes, places) = self.addresses(source, &bind.ip, "it names nothing to bind")?;
+        let dev = self.dev(source, bind.dev, "it names no device to bind it on")?;
+        self.origins.push(Origin {
+            source,
+            prefixes: places,
+            rip: bind.ip.at,
+            dev,
+        });
+        self.blocks.push(Block {
+            kind: Kind::Bind { mac: bind.mac.0.0 },
+            prefixes,
+            mode: mode(bind.audit),
             force: false,
         });
         Ok(())

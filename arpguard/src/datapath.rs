@@ -26,7 +26,12 @@ mod writer;
 
 use std::collections::BTreeSet;
 
-use arpguard_common::policy::{EVERY_DEVICE, Tables as _};
+use arpguard_common::{
+    abi::{Counts, Shape},
+    policy::{Book, EVERY_DEVICE, Tables as _},
+    verdict::Policy,
+};
+use ipnet::Ipv4Net;
 use nix::errno::Errno;
 
 pub use self::{
@@ -42,8 +47,27 @@ pub use self::{
 use self::{hooks::Hook, links::Links, program::Programs};
 use crate::error::{Result, errno};
 
-/// Where a rule is kept: a device (or [`EVERY_DEVICE`]) and a prefix.
-pub type Place = (u32, ipnet::Ipv4Net);
+/// Where a rule is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Place {
+    /// Interface index, or [`EVERY_DEVICE`].
+    pub device: u32,
+    /// An address (of length 32) or a prefix.
+    pub prefix: Ipv4Net,
+    /// Which of the books.
+    pub book: Book,
+}
+
+impl Place {
+    /// That of a rule of `policy` for `prefix` on a device, or on [`EVERY_DEVICE`].
+    pub const fn new(policy: Policy, device: u32, prefix: Ipv4Net) -> Self {
+        Self {
+            device,
+            prefix,
+            book: policy.book(),
+        }
+    }
+}
 
 /// Whether the kernel has the bpf system call (`CONFIG_BPF_SYSCALL`).
 pub fn has_bpf() -> bool {
@@ -100,19 +124,20 @@ impl Datapath {
     /// Where a map cannot be read.
     pub fn devices_with_rules(&self) -> Result<Vec<u32>> {
         let shape = self.maps.shape();
-        if shape.exact_on_device == 0 && shape.prefixes_on_device == 0 {
+        let has_some = |counts: Counts| counts.exact_on_device + counts.prefixes_on_device != 0;
+        if !has_some(shape.own) && !has_some(shape.claims) {
             return Ok(Vec::new());
         }
         let mut devices = BTreeSet::new();
         for rule in self.maps.rules() {
-            devices.insert(rule?.0);
+            devices.insert(rule?.0.device);
         }
         devices.remove(&EVERY_DEVICE);
         Ok(devices.into_iter().collect())
     }
 
     /// How many rules there are, by table.
-    pub fn rules(&self) -> arpguard_common::abi::Shape {
+    pub fn rules(&self) -> Shape {
         self.maps.shape()
     }
 }

@@ -18,13 +18,17 @@ pub use self::{
     rules::Rules,
     towards::{Plan, State, Wanted, towards},
 };
-use crate::{datapath::Change, device::Device, policy::Placed};
+use crate::{
+    datapath::{Change, Place},
+    device::Device,
+    policy::Placed,
+};
 
 /// The rules of a block: for each place in the order of the prefixes.
 pub fn set(placed: &Placed<'_>) -> Vec<Change> {
+    let policy = placed.block.kind.policy();
     let change = |device: u32, prefix: Ipv4Net| Change {
-        device,
-        prefix,
+        place: Place::new(policy, device, prefix),
         rule: Some(placed.rule(prefix)),
     };
     let prefixes = &placed.block.prefixes;
@@ -40,16 +44,13 @@ pub fn unset(
     policy: Policy,
     prefix: Ipv4Net,
     places: &[u32],
-    rule: impl Fn(u32, Ipv4Net) -> Option<Rule>,
+    rule: impl Fn(Place) -> Option<Rule>,
 ) -> Vec<Change> {
     places
         .iter()
-        .filter(|device| rule(**device, prefix).is_some_and(|rule| rule.policy() == policy))
-        .map(|device| Change {
-            device: *device,
-            prefix,
-            rule: None,
-        })
+        .map(|device| Place::new(policy, *device, prefix))
+        .filter(|place| rule(*place).is_some_and(|rule| rule.policy() == policy))
+        .map(|place| Change { place, rule: None })
         .collect()
 }
 

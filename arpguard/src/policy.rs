@@ -8,7 +8,10 @@ mod text;
 
 use std::net::Ipv4Addr;
 
-use arpguard_common::verdict::{Mode, Policy};
+use arpguard_common::{
+    verdict::{Mode, Policy},
+    wire::Mac,
+};
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
@@ -50,6 +53,18 @@ pub enum Kind {
         /// Whether only who is in one of its subnets is answered.
         same_subnet: bool,
     },
+    /// arpguard itself replies for the addresses, whoever owns them.
+    Answer {
+        /// The hardware address to answer with; `None` for the device's own.
+        mac: Option<Mac>,
+        /// Whether user space answers, if it finds that it should.
+        deferred: bool,
+    },
+    /// Only one hardware address may claim the addresses.
+    Bind {
+        /// It.
+        mac: Mac,
+    },
 }
 
 impl Kind {
@@ -59,6 +74,8 @@ impl Kind {
             Self::Hide { .. } => Policy::Hide,
             Self::Pin => Policy::Pin,
             Self::Strict { .. } => Policy::Strict,
+            Self::Answer { .. } => Policy::Answer,
+            Self::Bind { .. } => Policy::Bind,
         }
     }
 }
@@ -84,7 +101,11 @@ impl Block {
                 rip: Rip::Address(rip),
                 ..
             } => Some(rip),
-            Kind::Hide { rip: Rip::Auto, .. } | Kind::Pin | Kind::Strict { .. } => None,
+            Kind::Hide { rip: Rip::Auto, .. }
+            | Kind::Pin
+            | Kind::Strict { .. }
+            | Kind::Answer { .. }
+            | Kind::Bind { .. } => None,
         }
     }
 

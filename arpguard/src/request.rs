@@ -2,7 +2,9 @@
 //!
 //! A request carries all that its command has read, so it means the same wherever it is performed.
 
+mod answer;
 mod apply;
+mod bind;
 mod detach;
 mod flush;
 mod hide;
@@ -21,7 +23,9 @@ use std::io;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    answer::{Answer, Unanswer},
     apply::Apply,
+    bind::{Bind, Unbind},
     hide::Hide,
     pin::Pin,
     strict::{StrictOff, StrictOn},
@@ -50,6 +54,14 @@ pub enum Request {
     StrictOn(StrictOn),
     /// Hold them to it no longer.
     StrictOff(StrictOff),
+    /// Answer for addresses.
+    Answer(Answer),
+    /// Answer for them no longer.
+    Unanswer(Unanswer),
+    /// Let only one hardware address claim addresses.
+    Bind(Bind),
+    /// Let everybody claim them.
+    Unbind(Unbind),
     /// Make the policy what files say.
     Apply(Apply),
     /// Print the policy as such a file.
@@ -86,6 +98,10 @@ impl Request {
             Self::Unpin(_) => "unpin",
             Self::StrictOn(_) => "strict on",
             Self::StrictOff(_) => "strict off",
+            Self::Answer(_) => "answer",
+            Self::Unanswer(_) => "unanswer",
+            Self::Bind(_) => "bind",
+            Self::Unbind(_) => "unbind",
             Self::Apply(_) => "apply",
             Self::Save => "save",
             Self::List => "list",
@@ -107,6 +123,10 @@ impl Request {
             Self::Unpin(unpin) => unpin.perform(context).await,
             Self::StrictOn(strict) => strict.perform(context).await,
             Self::StrictOff(strict) => strict.perform(context).await,
+            Self::Answer(answer) => answer.perform(context).await,
+            Self::Unanswer(unanswer) => unanswer.perform(context).await,
+            Self::Bind(bind) => bind.perform(context).await,
+            Self::Unbind(unbind) => unbind.perform(context).await,
             Self::Apply(apply) => apply.perform(context).await,
             Self::Save => save::perform(context).await,
             Self::List => list::perform(context).await,

@@ -6,6 +6,7 @@ use arpguard_common::{
     policy::{Tables, View},
     verdict::Mode as Carry,
 };
+use ipnet::Ipv4Net;
 
 use crate::{
     datapath::{Attached, Change, Datapath, Ingress, Known, Mode, Reader, Store, Writer},
@@ -144,7 +145,10 @@ impl Session {
     /// # Errors
     /// `error`, where the device is there or is one that a rule names.
     async fn pass_over(&mut self, device: &Device, plan: &Plan, error: Error) -> Result<()> {
-        let named = plan.changes.iter().any(|of| of.device == device.index);
+        let named = plan
+            .changes
+            .iter()
+            .any(|of| of.place.device == device.index);
         let host = Host::observe(&self.netlink).await?;
         if named || host.by_index(device.index).is_some() {
             return Err(error);
@@ -186,6 +190,25 @@ impl Session {
             }
         }
         datapath.know(&present)
+    }
+
+    /// Forgets who has claimed the addresses of `prefixes` on devices.
+    ///
+    /// # Errors
+    /// Where the kernel refuses.
+    pub fn forget_claims(&mut self, devices: &[u32], prefixes: &[Ipv4Net]) -> Result<()> {
+        let Some(datapath) = self.writer.datapath_mut() else {
+            return Ok(());
+        };
+        for (key, _) in datapath.maps.claims()? {
+            let address = Ipv4Addr::from(key.address);
+            if devices.contains(&key.device())
+                && prefixes.iter().any(|prefix| prefix.contains(&address))
+            {
+                datapath.maps.forget_claim(key)?;
+            }
+        }
+        Ok(())
     }
 
     /// Puts an address on a device, unless it is there.
@@ -344,7 +367,7 @@ fn is_kept_out(view: &View<'_, impl Tables>, address: Ipv4Addr) -> bool {
 ///
 /// # Errors
 /// Of usage: where it is a prefix.
-pub fn single(tried: &str, prefix: ipnet::Ipv4Net) -> Result<Ipv4Addr> {
+pub fn single(tried: &str, prefix: Ipv4Net) -> Result<Ipv4Addr> {
     if prefix.prefix_len() == 32 {
         Ok(prefix.addr())
     } else {

@@ -44,7 +44,10 @@ pub struct Case {
 impl Case {
     /// Whether the frame that goes on goes back.
     pub fn is_answered(&self) -> bool {
-        self.judged.done_for() == Some(Reason::MartianRequest)
+        matches!(
+            self.judged.done_for(),
+            Some(Reason::MartianRequest | Reason::AnsweredRequest)
+        )
     }
 }
 

@@ -4,13 +4,16 @@
 use std::net::Ipv4Addr;
 
 use arpguard_common::{
-    abi::{Local, Rule, Shape},
-    policy::{EVERY_DEVICE, Tables},
+    abi::{Key, Local, Rule, Shape},
+    policy::{Book, EVERY_DEVICE, Tables},
     verdict::{Mode, Policy},
     wire::Mac,
 };
 
-use crate::lab::{Namespace, Wire};
+use crate::{
+    arp,
+    lab::{Namespace, Port, Wire},
+};
 
 const fn ip(a: u8, b: u8, c: u8, d: u8) -> Ipv4Addr {
     Ipv4Addr::new(a, b, c, d)
@@ -58,8 +61,39 @@ pub const IN_PINNED: Ipv4Addr = ip(192, 168, 21, 200);
 /// In that prefix, and hidden on every device.
 pub const HIDDEN_IN_PINNED: Ipv4Addr = ip(192, 168, 21, 7);
 
+/// Answered on eth1, and hidden on every device.
+pub const ANSWERED: Ipv4Addr = ip(192, 168, 18, 112);
+/// Answered on eth1 with [`GIVEN`], and nobody's.
+pub const ANSWERED_WITH: Ipv4Addr = ip(192, 168, 18, 113);
+/// Answered on eth1, and audited.
+pub const ANSWERED_AUDITED: Ipv4Addr = ip(192, 168, 18, 114);
+/// Answered on eth1, where the peer claims it.
+pub const CONTESTED: Ipv4Addr = ip(192, 168, 18, 115);
+/// Answered on eth1 by force, where the peer claims it.
+pub const FORCED: Ipv4Addr = ip(192, 168, 18, 116);
+/// In the prefix that is answered on eth3, which is strict.
+pub const IN_ANSWERED: Ipv4Addr = ip(192, 168, 22, 9);
+/// The hardware address that [`ANSWERED_WITH`] is answered with.
+pub const GIVEN: Mac = Mac([2, 0, 0, 0, 9, 9]);
+/// Bound to the peer of eth0.
+pub const BOUND: Ipv4Addr = ip(192, 168, 18, 1);
+/// Bound to the peer of eth0, and audited.
+pub const BOUND_AUDITED: Ipv4Addr = ip(192, 168, 18, 2);
+/// Bound on eth1 to a virtual router.
+pub const BOUND_TO_VRRP: Ipv4Addr = ip(10, 0, 0, 1);
+/// The hardware address of virtual router 51.
+pub const VRRP: Mac = Mac([0, 0, 0x5e, 0, 1, 51]);
+/// In the prefix that is bound to the peer of eth0.
+pub const IN_BOUND: Ipv4Addr = ip(192, 168, 23, 9);
+
+/// Hidden on every device, and bound to the peer of eth0.
+pub const BOUND_AND_HIDDEN: Ipv4Addr = ip(192, 168, 18, 117);
+
 /// What the real server has on `lo`.
-pub const VIPS: [Ipv4Addr; 15] = [
+pub const VIPS: [Ipv4Addr; 18] = [
+    BOUND_AND_HIDDEN,
+    ANSWERED,
+    ANSWERED_AUDITED,
     PINNED,
     PINNED_AUDITED,
     PINNED_AND_HIDDEN,
@@ -154,7 +188,7 @@ impl Device {
     }
 }
 
-/// One `arpguard hide`, `pin` or `strict on`.
+/// One `arpguard hide`, `pin`, `strict on`, `answer` or `bind`.
 #[derive(Clone, Copy, Debug)]
 pub struct Set {
     /// Which of them.
@@ -167,7 +201,9 @@ pub struct Set {
     pub rip: Option<Ipv4Addr>,
     /// The only device that it holds on; the only one that it does not hold on, for a pin.
     pub device: Option<Device>,
-    /// `--shield`, and for strict `--same-subnet`
+    /// The hardware address that is answered with, or that may claim the address.
+    pub mac: Option<Mac>,
+    /// `--shield`; for strict `--same-subnet`, and `--force` for what is answered.
     pub more: bool,
     /// `--audit`
     pub audit: bool,
@@ -179,6 +215,7 @@ const HIDE: Set = Set {
     length: 32,
     rip: Some(RIP),
     device: None,
+    mac: None,
     more: false,
     audit: false,
 };
@@ -199,8 +236,79 @@ const STRICT_ON: Set = Set {
     ..HIDE
 };
 
+const ANSWER: Set = Set {
+    policy: Policy::Answer,
+    address: ANSWERED,
+    rip: None,
+    device: Some(Device::Eth1),
+    ..HIDE
+};
+
+const BIND: Set = Set {
+    policy: Policy::Bind,
+    address: BOUND,
+    rip: None,
+    mac: Some(Device::Eth0.peer_mac()),
+    ..HIDE
+};
+
 /// The policy.
 pub const POLICY: &[Set] = &[
+    ANSWER,
+    Set {
+        address: ANSWERED,
+        ..HIDE
+    },
+    Set {
+        address: ANSWERED_WITH,
+        mac: Some(GIVEN),
+        ..ANSWER
+    },
+    Set {
+        address: ANSWERED_AUDITED,
+        audit: true,
+        ..ANSWER
+    },
+    Set {
+        address: CONTESTED,
+        ..ANSWER
+    },
+    Set {
+        address: FORCED,
+        more: true,
+        ..ANSWER
+    },
+    Set {
+        address: ip(192, 168, 22, 0),
+        length: 24,
+        device: Some(Device::Eth3),
+        ..ANSWER
+    },
+    BIND,
+    Set {
+        address: BOUND_AUDITED,
+        audit: true,
+        ..BIND
+    },
+    Set {
+        address: BOUND_TO_VRRP,
+        device: Some(Device::Eth1),
+        mac: Some(VRRP),
+        ..BIND
+    },
+    Set {
+        address: ip(192, 168, 23, 0),
+        length: 24,
+        ..BIND
+    },
+    Set {
+        address: BOUND_AND_HIDDEN,
+        ..BIND
+    },
+    Set {
+        address: BOUND_AND_HIDDEN,
+        ..HIDE
+    },
     HIDE,
     Set {
         address: SHIELDED,
@@ -309,13 +417,21 @@ impl Set {
             },
             Policy::Pin => format!("pin {prefix}"),
             Policy::Strict => "strict on".to_owned(),
+            Policy::Answer => format!("answer {prefix}"),
+            Policy::Bind => format!("bind {prefix}"),
         };
+        match (self.policy, self.mac) {
+            (Policy::Bind, Some(mac)) => line += &format!(" {mac}"),
+            (_, Some(mac)) => line += &format!(" --mac {mac}"),
+            (_, None) => {}
+        }
         if let Some(device) = self.device {
             line += &format!(" --dev {}", device.name());
         }
         let more = match self.policy {
             Policy::Hide | Policy::Pin => " --shield",
             Policy::Strict => " --same-subnet",
+            Policy::Answer | Policy::Bind => " --force",
         };
         for (set, flag) in [(self.more, more), (self.audit, " --audit")] {
             if set {
@@ -339,13 +455,17 @@ impl Set {
             Policy::Hide => Rule::hide(self.length, self.rip, mode, self.more),
             Policy::Pin => Rule::pin(self.length, self.device.map_or(0, Device::index), mode),
             Policy::Strict => Rule::strict(self.more, mode),
+            Policy::Answer => Rule::answer(self.length, self.mac, mode, false, self.more),
+            Policy::Bind => Rule::bind(self.length, self.mac.unwrap_or_default(), mode),
         }
     }
 
     /// The device in the key of the rule.
     fn place(&self) -> u32 {
         match self.policy {
-            Policy::Hide | Policy::Strict => self.device.map_or(EVERY_DEVICE, Device::index),
+            Policy::Hide | Policy::Strict | Policy::Answer | Policy::Bind => {
+                self.device.map_or(EVERY_DEVICE, Device::index)
+            }
             Policy::Pin => EVERY_DEVICE,
         }
     }
@@ -367,6 +487,7 @@ impl Model {
         let places = [EVERY_DEVICE, device];
         let found = POLICY
             .iter()
+            .filter(|set| set.policy.book() == Book::Own)
             .filter(|set| places.contains(&set.place()) && set.has(address))
             .max_by_key(|set| (set.length, set.place() != EVERY_DEVICE))?;
         let on = |named: Option<Device>| named.map_or(EVERY_DEVICE, Device::index) == device;
@@ -378,14 +499,16 @@ impl Model {
                 let named = Device::ALL.into_iter().find(|one| one.index() == device);
                 named.is_some_and(|device| !device.addresses().contains(&address))
             }
+            Policy::Answer | Policy::Bind => false,
         };
         (holds && found.mode() == Mode::Enforce).then_some(found.policy)
     }
 
-    fn find(&self, device: u32, address: Ipv4Addr, of: impl Fn(&Set) -> bool) -> Option<Rule> {
+    fn find(&self, key: Key, of: impl Fn(&Set) -> bool) -> Option<Rule> {
         POLICY
             .iter()
-            .filter(|set| of(set) && set.place() == device && set.has(address))
+            .filter(|set| of(set) && set.policy.book() == key.book())
+            .filter(|set| set.place() == key.device() && set.has(key.address.into()))
             .max_by_key(|set| set.length)
             .map(Set::rule)
     }
@@ -393,28 +516,32 @@ impl Model {
 
 impl Tables for Model {
     fn shape(&self) -> Shape {
-        let count = |single: bool, device: bool| {
-            POLICY
-                .iter()
-                .filter(|set| (set.length == 32) == single)
-                .filter(|set| (set.place() != EVERY_DEVICE) == device)
-                .map(|_| 1)
-                .sum()
-        };
-        Shape {
-            exact: count(true, false),
-            exact_on_device: count(true, true),
-            prefixes: count(false, false),
-            prefixes_on_device: count(false, true),
+        let mut shape = Shape::default();
+        for set in POLICY {
+            let counts = shape.of_mut(set.policy.book());
+            *match (set.length == 32, set.place() == EVERY_DEVICE) {
+                (true, true) => &mut counts.exact,
+                (true, false) => &mut counts.exact_on_device,
+                (false, true) => &mut counts.prefixes,
+                (false, false) => &mut counts.prefixes_on_device,
+            } += 1;
         }
+        shape
     }
 
-    fn exact(&self, device: u32, address: Ipv4Addr) -> Option<Rule> {
-        self.find(device, address, |set| set.length == 32)
+    fn exact(&self, key: Key) -> Option<Rule> {
+        self.find(key, |set| set.length == 32)
     }
 
-    fn prefix(&self, device: u32, address: Ipv4Addr) -> Option<Rule> {
-        self.find(device, address, |set| set.length < 32)
+    fn prefix(&self, key: Key) -> Option<Rule> {
+        self.find(key, |set| set.length < 32)
+    }
+
+    fn claimant(&self, key: Key) -> Option<Mac> {
+        let device = Device::Eth1;
+        let claimed =
+            [CONTESTED, FORCED].map(|claimed| Key::new(Book::Own, device.index(), claimed));
+        claimed.contains(&key).then(|| device.peer_mac())
     }
 
     fn local(&self, device: u32, target: Ipv4Addr) -> Option<Local> {
@@ -476,9 +603,22 @@ impl RealServer {
         for set in POLICY {
             let options = match set.policy {
                 Policy::Hide => options,
-                Policy::Pin | Policy::Strict => "",
+                Policy::Pin | Policy::Strict | Policy::Answer | Policy::Bind => "",
             };
             self.host.guard(&format!("{} {options}", set.command()));
+        }
+        self.claim();
+    }
+
+    /// The peer of eth1 claims what it claims in the model.
+    fn claim(&self) {
+        let device = Device::Eth1;
+        let peer = Port::open(&self.peer, device.name());
+        let host = Port::open(&self.host, device.name());
+        for claimed in [CONTESTED, FORCED] {
+            let claim = arp::announcement(device.peer_mac(), claimed).bytes();
+            peer.send(&claim);
+            host.until(|frame| frame == claim);
         }
     }
 }

@@ -17,6 +17,7 @@ pub mod cases;
 pub mod cluster;
 pub mod fixture;
 pub mod flux;
+pub mod former;
 pub mod http;
 pub mod lab;
 pub mod manager;

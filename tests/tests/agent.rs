@@ -221,7 +221,7 @@ fn a_device_that_is_declared_may_come_later() {
     let policy = directory.write("arpguard.toml", text);
     let _agent = Agent::start(&server, &["--config", &policy]);
     thread::sleep(Duration::from_millis(200));
-    assert_eq!(server.guard("list"), "no address is hidden here\n");
+    assert_eq!(server.guard("list"), "no policy is in force here\n");
     server.sh("ip link add eth7 type veth peer name eth8");
     eventually("eth7 is guarded", || guards(&server, "eth7"));
     assert!(hides(&server, "192.168.18.101"));

@@ -122,10 +122,10 @@ fn a_plan_is_told_to_programs() {
          [[hide]]\nip = '192.168.18.103'\nshield = true",
     );
     let json = r#"[
-  {"op":"change","policy":"hide","address":"192.168.18.103/32","device":null,"rip":"auto","shield":true,"audit":false,"same_subnet":false},
-  {"op":"add","policy":"hide","address":"192.168.18.101/32","device":"eth0","rip":"auto","shield":false,"audit":false,"same_subnet":false},
-  {"op":"add","policy":"hide","address":"192.168.18.102/32","device":"eth0","rip":"auto","shield":false,"audit":false,"same_subnet":false},
-  {"op":"remove","policy":"hide","address":"192.168.18.101/32","device":null,"rip":"192.168.18.10","shield":false,"audit":false,"same_subnet":false},
+  {"op":"change","policy":"hide","address":"192.168.18.103/32","device":null,"rip":"auto","shield":true,"audit":false,"same_subnet":false,"mac":null,"deferred":false,"forced":false},
+  {"op":"add","policy":"hide","address":"192.168.18.101/32","device":"eth0","rip":"auto","shield":false,"audit":false,"same_subnet":false,"mac":null,"deferred":false,"forced":false},
+  {"op":"add","policy":"hide","address":"192.168.18.102/32","device":"eth0","rip":"auto","shield":false,"audit":false,"same_subnet":false,"mac":null,"deferred":false,"forced":false},
+  {"op":"remove","policy":"hide","address":"192.168.18.101/32","device":null,"rip":"192.168.18.10","shield":false,"audit":false,"same_subnet":false,"mac":null,"deferred":false,"forced":false},
   {"op":"leave","device":"eth1"}
 ]
 "#;
@@ -292,7 +292,7 @@ fn a_broken_file_changes_nothing() {
         ),
         (
             "[[hide]]\nip = '192.168.18.102'\n[[hid]]",
-            "3:3: unknown field `hid`, expected one of `devices`, `attach`, `hide`, `pin`, `strict`",
+            "3:3: unknown field `hid`, expected one of `devices`, `attach`, `hide`, `pin`, `strict`, `answer`, `bind`",
         ),
         (
             "[[hide]]\nip = '192.168.18.102'\n[[pin]]\nip = '192.168.18.102'\ndev = 'eth0'",
@@ -478,7 +478,7 @@ fn a_hundred_thousand_addresses() {
     assert!(
         server
             .guard("status")
-            .starts_with("100000 addresses and 0 prefixes hidden")
+            .starts_with("rules for 100000 addresses and 0 prefixes; ")
     );
     assert_eq!(server.guard(&format!("apply {file}")), "nothing to do\n");
     let saved = directory.write("saved.toml", &server.guard("save"));
@@ -486,7 +486,7 @@ fn a_hundred_thousand_addresses() {
     assert_eq!(flood(&peer, &[vip], || ()), [Ipv4Addr::UNSPECIFIED; 0]);
     let empty = directory.write("empty.toml", "");
     server.guard(&format!("apply {empty}"));
-    assert_eq!(server.guard("list"), "no address is hidden here\n");
+    assert_eq!(server.guard("list"), "no policy is in force here\n");
     let port = Port::open(&peer, "eth0");
     port.send(&arp::request(CLIENT_MAC, CLIENT, vip).bytes());
     let answer = port.receive(PATIENCE);

@@ -59,7 +59,7 @@ fn commands_at_the_same_time_wait_for_each_other() {
     assert!(
         server
             .guard("status")
-            .starts_with("48 addresses and 0 prefixes hidden")
+            .starts_with("rules for 48 addresses and 0 prefixes; ")
     );
 }
 
@@ -157,7 +157,7 @@ fn a_full_table_is_told_and_nothing_is_changed() {
     assert!(
         server
             .guard("status")
-            .starts_with("1 address and 0 prefixes hidden")
+            .starts_with("rules for 1 address and 0 prefixes; ")
     );
 }
 
@@ -176,10 +176,10 @@ fn a_million_addresses() {
     assert!(
         server
             .guard("status")
-            .starts_with("999998 addresses and 0 prefixes hidden")
+            .starts_with("rules for 999998 addresses and 0 prefixes; ")
     );
     server.guard("flush");
-    assert_eq!(server.guard("list"), "no address is hidden here\n");
+    assert_eq!(server.guard("list"), "no policy is in force here\n");
 }
 
 #[test]

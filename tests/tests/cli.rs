@@ -233,7 +233,7 @@ impl Drop for Copy {
 #[test]
 fn list_shows_rules_for_people_and_for_programs() {
     let (server, _peer) = real_server();
-    assert_eq!(server.guard("list"), "no address is hidden here\n");
+    assert_eq!(server.guard("list"), "no policy is in force here\n");
     assert_eq!(server.guard("-o json list"), "[]\n");
     server.guard("hide 192.168.18.102 192.168.18.101 --rip 192.168.18.10");
     server.guard("hide 192.168.19.0/24 --shield --audit");
@@ -247,10 +247,10 @@ hide    192.168.19.0/24  every   auto           shield audit
 ";
     assert_eq!(server.guard("list"), table);
     let json = r#"[
-  {"policy":"hide","address":"192.168.18.101/32","device":null,"rip":"192.168.18.10","shield":false,"audit":false,"same_subnet":false},
-  {"policy":"hide","address":"192.168.18.102/32","device":null,"rip":"192.168.18.10","shield":false,"audit":false,"same_subnet":false},
-  {"policy":"hide","address":"192.168.18.103/32","device":"eth0","rip":"auto","shield":false,"audit":false,"same_subnet":false},
-  {"policy":"hide","address":"192.168.19.0/24","device":null,"rip":"auto","shield":true,"audit":true,"same_subnet":false}
+  {"policy":"hide","address":"192.168.18.101/32","device":null,"rip":"192.168.18.10","shield":false,"audit":false,"same_subnet":false,"mac":null,"deferred":false,"forced":false},
+  {"policy":"hide","address":"192.168.18.102/32","device":null,"rip":"192.168.18.10","shield":false,"audit":false,"same_subnet":false,"mac":null,"deferred":false,"forced":false},
+  {"policy":"hide","address":"192.168.18.103/32","device":"eth0","rip":"auto","shield":false,"audit":false,"same_subnet":false,"mac":null,"deferred":false,"forced":false},
+  {"policy":"hide","address":"192.168.19.0/24","device":null,"rip":"auto","shield":true,"audit":true,"same_subnet":false,"mac":null,"deferred":false,"forced":false}
 ]
 "#;
     assert_eq!(server.guard("-o json list"), json);
@@ -264,7 +264,7 @@ hide    192.168.18.102  every   192.168.18.10  -
 ";
     assert_eq!(server.guard("list"), table);
     server.guard("flush");
-    assert_eq!(server.guard("list"), "no address is hidden here\n");
+    assert_eq!(server.guard("list"), "no policy is in force here\n");
 }
 
 #[test]
@@ -286,6 +286,7 @@ fn status_shows_devices_and_hooks() {
       "egress": null,
       "note": "",
       "strict": false,
+      "claims": [],
       "counters": []
     }
   ]
@@ -301,7 +302,7 @@ fn status_shows_devices_and_hooks() {
     assert_eq!(
         first,
         format!(
-            "1 address and 1 prefix hidden or pinned; pinned at {}",
+            "rules for 1 address and 1 prefix; pinned at {}",
             pins.display()
         )
     );

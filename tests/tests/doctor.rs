@@ -13,6 +13,7 @@ use std::{
 
 use arpguard_common::wire::Mac;
 use arpguard_tests::{
+    former::lay_out,
     lab::{Namespace, Output, Wire, arpguard},
     running::{Agent, Directory, eventually},
     server::{pins, real_server},
@@ -406,6 +407,7 @@ fn another_versions_state_is_told_and_left_alone() {
     let own = pins(&server);
     let older = own.with_file_name("v1");
     fs::rename(&own, &older).unwrap();
+    lay_out(&older, &older);
     assert_eq!(
         checks(&examine(&server).1),
         [("older_version", "warning", "arpguard")]

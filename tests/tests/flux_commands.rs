@@ -5,7 +5,7 @@
 use arpguard_common::wire::Mac;
 use arpguard_tests::{
     arp,
-    lab::{Namespace, Output, Port, Wire},
+    lab::{Namespace, Port, Wire},
     running::{Agent, Directory, eventually},
 };
 use nix::net::if_::if_nametoindex;
@@ -28,20 +28,6 @@ fn host() -> (Namespace, Namespace) {
     host.sh("ip addr add 192.168.18.10/24 dev eth0");
     host.sh("ip addr add 10.0.0.10/24 dev eth1");
     (host, peer)
-}
-
-fn told(output: &Output) -> (Option<i32>, &str, &str) {
-    (output.status.code(), &output.stdout, &output.stderr)
-}
-
-fn wrong(host: &Namespace, line: &str, status: i32, message: &str) {
-    let output = host.arpguard(&line.split_whitespace().collect::<Vec<_>>());
-    let expected = format!("arpguard: {message}\n");
-    assert_eq!(
-        told(&output),
-        (Some(status), "", expected.as_str()),
-        "arpguard {line}"
-    );
 }
 
 /// Each: the arguments, the exit status, and the one line on standard error.
@@ -130,7 +116,7 @@ const WRONG: &[(&str, i32, &str)] = &[
 fn what_makes_no_sense_is_told_in_one_line_and_changes_nothing() {
     let (host, _peer) = host();
     for (line, status, message) in WRONG {
-        wrong(&host, line, *status, message);
+        host.refuses(line, *status, message);
     }
     assert_eq!(
         host.guard("status"),
@@ -139,7 +125,7 @@ fn what_makes_no_sense_is_told_in_one_line_and_changes_nothing() {
     host.guard("hide 192.168.18.102");
     let before = host.guard("list");
     for (line, status, message) in WRONG {
-        wrong(&host, line, *status, message);
+        host.refuses(line, *status, message);
         assert_eq!(host.guard("list"), before, "arpguard {line}");
     }
 }
@@ -194,7 +180,7 @@ fn what_is_said_in_other_words_is_not_replaced() {
              `arpguard strict off`, then on for those that shall be",
         ),
     ] {
-        wrong(&host, line, 1, message);
+        host.refuses(line, 1, message);
         assert_eq!(host.guard("list"), before, "arpguard {line}");
     }
     // What goes together, and what is only told anew.
@@ -223,17 +209,17 @@ hide    192.168.19.7     eth1    auto    -
 ";
     assert_eq!(host.guard("list"), table);
     let json = r#"[
-  {"policy":"strict","address":null,"device":null,"rip":"auto","shield":false,"audit":true,"same_subnet":false},
-  {"policy":"strict","address":null,"device":"eth0","rip":"auto","shield":false,"audit":false,"same_subnet":true},
-  {"policy":"pin","address":"192.168.18.101/32","device":"eth2","rip":"auto","shield":false,"audit":true,"same_subnet":false},
-  {"policy":"pin","address":"192.168.18.102/32","device":"eth1","rip":"auto","shield":false,"audit":false,"same_subnet":false},
-  {"policy":"pin","address":"192.168.19.0/24","device":"eth1","rip":"auto","shield":false,"audit":false,"same_subnet":false},
-  {"policy":"hide","address":"192.168.19.7/32","device":"eth1","rip":"auto","shield":false,"audit":false,"same_subnet":false}
+  {"policy":"strict","address":null,"device":null,"rip":"auto","shield":false,"audit":true,"same_subnet":false,"mac":null,"deferred":false,"forced":false},
+  {"policy":"strict","address":null,"device":"eth0","rip":"auto","shield":false,"audit":false,"same_subnet":true,"mac":null,"deferred":false,"forced":false},
+  {"policy":"pin","address":"192.168.18.101/32","device":"eth2","rip":"auto","shield":false,"audit":true,"same_subnet":false,"mac":null,"deferred":false,"forced":false},
+  {"policy":"pin","address":"192.168.18.102/32","device":"eth1","rip":"auto","shield":false,"audit":false,"same_subnet":false,"mac":null,"deferred":false,"forced":false},
+  {"policy":"pin","address":"192.168.19.0/24","device":"eth1","rip":"auto","shield":false,"audit":false,"same_subnet":false,"mac":null,"deferred":false,"forced":false},
+  {"policy":"hide","address":"192.168.19.7/32","device":"eth1","rip":"auto","shield":false,"audit":false,"same_subnet":false,"mac":null,"deferred":false,"forced":false}
 ]
 "#;
     assert_eq!(host.guard("-o json list"), json);
     let status = host.guard("status");
-    let first = "3 addresses and 1 prefix hidden or pinned, 3 devices strict; pinned at ";
+    let first = "rules for 3 addresses and 1 prefix, 3 devices strict; pinned at ";
     assert!(status.starts_with(first), "{status}");
     let strict = host
         .guard("-o json status")
@@ -252,7 +238,7 @@ hide    192.168.19.7  eth1    auto    -
     host.guard("strict on --dev eth1");
     host.guard("strict off");
     host.guard("unhide 192.168.19.7");
-    assert_eq!(host.guard("list"), "no address is hidden here\n");
+    assert_eq!(host.guard("list"), "no policy is in force here\n");
 }
 
 const POLICY: &str = "

@@ -133,8 +133,7 @@ fn commands_ask_it_and_get_what_they_would_get_of_the_kernel() {
     let agent = Agent::start(&server, socket);
     assert_eq!(answered(&port), NOBODY_ANSWERS);
     let status = told(&server, socket, &["status"]);
-    let first =
-        "1 address and 0 prefixes hidden or pinned; held by the agent, and gone when it ends\n";
+    let first = "rules for 1 address and 0 prefixes; held by the agent, and gone when it ends\n";
     assert!(status.starts_with(first), "{status}");
     assert!(
         status.contains("hide    hidden_request  dropped"),
@@ -160,8 +159,8 @@ hide    192.168.18.102  eth0    auto    -
     assert_eq!(
         told(&server, socket, &["-o", "json", "list"]),
         r#"[
-  {"policy":"hide","address":"192.168.18.101/32","device":null,"rip":"auto","shield":false,"audit":false,"same_subnet":false},
-  {"policy":"hide","address":"192.168.18.102/32","device":"eth0","rip":"auto","shield":false,"audit":false,"same_subnet":false}
+  {"policy":"hide","address":"192.168.18.101/32","device":null,"rip":"auto","shield":false,"audit":false,"same_subnet":false,"mac":null,"deferred":false,"forced":false},
+  {"policy":"hide","address":"192.168.18.102/32","device":"eth0","rip":"auto","shield":false,"audit":false,"same_subnet":false,"mac":null,"deferred":false,"forced":false}
 ]
 "#
     );

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use arpguard_common::{
     frame::find_arp,
-    judge,
+    judge::{self, Received},
     verdict::{Policy, Reason, Receive, Send},
     wire::SPA_AT,
 };
@@ -23,10 +23,11 @@ fn judged(direction: Direction, device: Device, frame: &[u8]) -> (Judged, Option
     };
     match direction {
         Direction::Received => {
-            let (verdict, arp) = judge::receive(frame, place, &Model, device.index());
+            let Received { verdict, arp, .. } =
+                judge::receive(frame, place, &Model, device.index());
             let out = match verdict.act() {
                 Receive::Pass => same,
-                Receive::Drop => None,
+                Receive::Drop | Receive::Defer(_) => None,
                 Receive::Answer(mac) => arp.map(|arp| arp.reply(mac).to_vec()),
             };
             (Judged::of(verdict.reason, verdict.decider.policy()), out)
@@ -67,7 +68,9 @@ fn every_case_is_judged_as_the_table_says() {
 #[test]
 fn the_table_has_every_reason_and_no_name_twice() {
     let cases = cases();
-    for reason in Reason::ALL {
+    // It is counted beside a verdict.
+    let noted = |reason: &&Reason| **reason == Reason::FlipFlop;
+    for reason in Reason::ALL.iter().filter(|reason| !noted(reason)) {
         let is_one = |case: &Case| case.judged.done_for() == Some(*reason);
         assert!(cases.iter().any(is_one), "{}", reason.name());
     }

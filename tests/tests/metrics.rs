@@ -93,6 +93,7 @@ arpguard_frames_total{{device="eth0",policy="hide",mode="enforce",reason="hidden
 arpguard_frames_total{{device="eth0",policy="hide",mode="enforce",reason="hidden_probe",outcome="dropped"}} 1
 arpguard_frames_total{{device="eth0",policy="hide",mode="enforce",reason="shielded_claim",outcome="dropped"}} 0
 arpguard_frames_total{{device="eth0",policy="hide",mode="enforce",reason="martian_request",outcome="answered"}} 0
+arpguard_frames_total{{device="eth0",policy="hide",mode="enforce",reason="flip_flop",outcome="noted"}} 0
 arpguard_frames_total{{device="eth0",policy="hide",mode="enforce",reason="leaking_request",outcome="rewritten"}} 0
 arpguard_frames_total{{device="eth0",policy="hide",mode="enforce",reason="no_rip",outcome="dropped"}} 0
 arpguard_frames_total{{device="eth0",policy="hide",mode="enforce",reason="leaking_announcement",outcome="dropped"}} 0
@@ -102,6 +103,7 @@ arpguard_frames_total{{device="eth0",policy="hide",mode="audit",reason="hidden_r
 arpguard_frames_total{{device="eth0",policy="hide",mode="audit",reason="hidden_probe",outcome="dropped"}} 0
 arpguard_frames_total{{device="eth0",policy="hide",mode="audit",reason="shielded_claim",outcome="dropped"}} 0
 arpguard_frames_total{{device="eth0",policy="hide",mode="audit",reason="martian_request",outcome="answered"}} 0
+arpguard_frames_total{{device="eth0",policy="hide",mode="audit",reason="flip_flop",outcome="noted"}} 0
 arpguard_frames_total{{device="eth0",policy="hide",mode="audit",reason="leaking_request",outcome="rewritten"}} 0
 arpguard_frames_total{{device="eth0",policy="hide",mode="audit",reason="no_rip",outcome="dropped"}} 0
 arpguard_frames_total{{device="eth0",policy="hide",mode="audit",reason="leaking_announcement",outcome="dropped"}} 0
@@ -110,6 +112,7 @@ arpguard_frames_total{{device="eth0",policy="hide",mode="audit",reason="leaking_
 arpguard_frames_total{{device="eth0",policy="pin",mode="enforce",reason="hidden_request",outcome="dropped"}} 0
 arpguard_frames_total{{device="eth0",policy="pin",mode="enforce",reason="hidden_probe",outcome="dropped"}} 0
 arpguard_frames_total{{device="eth0",policy="pin",mode="enforce",reason="martian_request",outcome="answered"}} 0
+arpguard_frames_total{{device="eth0",policy="pin",mode="enforce",reason="flip_flop",outcome="noted"}} 0
 arpguard_frames_total{{device="eth0",policy="pin",mode="enforce",reason="leaking_request",outcome="rewritten"}} 0
 arpguard_frames_total{{device="eth0",policy="pin",mode="enforce",reason="no_rip",outcome="dropped"}} 0
 arpguard_frames_total{{device="eth0",policy="pin",mode="enforce",reason="leaking_announcement",outcome="dropped"}} 0
@@ -118,6 +121,7 @@ arpguard_frames_total{{device="eth0",policy="pin",mode="enforce",reason="leaking
 arpguard_frames_total{{device="eth0",policy="pin",mode="audit",reason="hidden_request",outcome="dropped"}} 0
 arpguard_frames_total{{device="eth0",policy="pin",mode="audit",reason="hidden_probe",outcome="dropped"}} 0
 arpguard_frames_total{{device="eth0",policy="pin",mode="audit",reason="martian_request",outcome="answered"}} 0
+arpguard_frames_total{{device="eth0",policy="pin",mode="audit",reason="flip_flop",outcome="noted"}} 0
 arpguard_frames_total{{device="eth0",policy="pin",mode="audit",reason="leaking_request",outcome="rewritten"}} 0
 arpguard_frames_total{{device="eth0",policy="pin",mode="audit",reason="no_rip",outcome="dropped"}} 0
 arpguard_frames_total{{device="eth0",policy="pin",mode="audit",reason="leaking_announcement",outcome="dropped"}} 0
@@ -137,6 +141,16 @@ arpguard_frames_total{{device="eth0",policy="strict",mode="audit",reason="leakin
 arpguard_frames_total{{device="eth0",policy="strict",mode="audit",reason="no_rip",outcome="dropped"}} 0
 arpguard_frames_total{{device="eth0",policy="strict",mode="audit",reason="leaking_announcement",outcome="dropped"}} 0
 arpguard_frames_total{{device="eth0",policy="strict",mode="audit",reason="leaking_reply",outcome="dropped"}} 0
+arpguard_frames_total{{device="eth0",policy="answer",mode="enforce",reason="answered_request",outcome="answered"}} 0
+arpguard_frames_total{{device="eth0",policy="answer",mode="enforce",reason="deferred_request",outcome="deferred"}} 0
+arpguard_frames_total{{device="eth0",policy="answer",mode="enforce",reason="contested_request",outcome="passed"}} 0
+arpguard_frames_total{{device="eth0",policy="answer",mode="enforce",reason="flip_flop",outcome="noted"}} 0
+arpguard_frames_total{{device="eth0",policy="answer",mode="audit",reason="answered_request",outcome="answered"}} 0
+arpguard_frames_total{{device="eth0",policy="answer",mode="audit",reason="deferred_request",outcome="deferred"}} 0
+arpguard_frames_total{{device="eth0",policy="answer",mode="audit",reason="contested_request",outcome="passed"}} 0
+arpguard_frames_total{{device="eth0",policy="answer",mode="audit",reason="flip_flop",outcome="noted"}} 0
+arpguard_frames_total{{device="eth0",policy="bind",mode="enforce",reason="false_claim",outcome="dropped"}} 0
+arpguard_frames_total{{device="eth0",policy="bind",mode="audit",reason="false_claim",outcome="dropped"}} 0
 arpguard_frames_total{{device="eth0",policy="none",mode="none",reason="permitted",outcome="passed"}} 2
 arpguard_frames_total{{device="eth0",policy="none",mode="none",reason="unparsed",outcome="passed"}} 0
 # HELP arpguard_events_suppressed_total Events that `arpguard monitor` was not told, since they exceeded its rate.
@@ -147,6 +161,10 @@ arpguard_events_suppressed_total{{device="eth0",policy="pin",mode="enforce"}} 0
 arpguard_events_suppressed_total{{device="eth0",policy="pin",mode="audit"}} 0
 arpguard_events_suppressed_total{{device="eth0",policy="strict",mode="enforce"}} 0
 arpguard_events_suppressed_total{{device="eth0",policy="strict",mode="audit"}} 0
+arpguard_events_suppressed_total{{device="eth0",policy="answer",mode="enforce"}} 0
+arpguard_events_suppressed_total{{device="eth0",policy="answer",mode="audit"}} 0
+arpguard_events_suppressed_total{{device="eth0",policy="bind",mode="enforce"}} 0
+arpguard_events_suppressed_total{{device="eth0",policy="bind",mode="audit"}} 0
 arpguard_events_suppressed_total{{device="eth0",policy="none",mode="none"}} 0
 # HELP arpguard_events_lost_total Events that `arpguard monitor` was not told, since it did not read them fast enough.
 # TYPE arpguard_events_lost_total counter
@@ -156,6 +174,10 @@ arpguard_events_lost_total{{device="eth0",policy="pin",mode="enforce"}} 0
 arpguard_events_lost_total{{device="eth0",policy="pin",mode="audit"}} 0
 arpguard_events_lost_total{{device="eth0",policy="strict",mode="enforce"}} 0
 arpguard_events_lost_total{{device="eth0",policy="strict",mode="audit"}} 0
+arpguard_events_lost_total{{device="eth0",policy="answer",mode="enforce"}} 0
+arpguard_events_lost_total{{device="eth0",policy="answer",mode="audit"}} 0
+arpguard_events_lost_total{{device="eth0",policy="bind",mode="enforce"}} 0
+arpguard_events_lost_total{{device="eth0",policy="bind",mode="audit"}} 0
 arpguard_events_lost_total{{device="eth0",policy="none",mode="none"}} 0
 # HELP arpguard_device_info A guarded device, and the hooks where its received and sent frames are judged.
 # TYPE arpguard_device_info gauge
@@ -490,7 +512,7 @@ fn an_address_that_cannot_be_served_at_is_told_at_once() {
             "{output}"
         );
     }
-    assert_eq!(server.guard("list"), "no address is hidden here\n");
+    assert_eq!(server.guard("list"), "no policy is in force here\n");
 }
 
 #[test]

@@ -439,7 +439,8 @@ fn options_choose_what_is_shown() {
             2,
             "read the arguments: --reason permitted: it can be unparsed, hidden_request, \
              hidden_probe, foreign_request, foreign_probe, wrong_subnet, shielded_claim, \
-             martian_request, leaking_request, no_rip, leaking_announcement, leaking_reply, leaking_probe; \
+             martian_request, answered_request, deferred_request, contested_request, false_claim, \
+             flip_flop, leaking_request, no_rip, leaking_announcement, leaking_reply, leaking_probe; \
              see `arpguard monitor --help`",
         ),
     ] {

@@ -94,7 +94,7 @@ fn the_network_need_not_wait_for_what_comes_with_it() {
     let heard = manager.until(|line| line == "READY=1");
     let told = format!("STATUS=waiting for the host: read the policy: {policy}:1:");
     assert!(heard[0][1].starts_with(&told), "{heard:?}");
-    assert_eq!(server.guard("list"), "no address is hidden here\n");
+    assert_eq!(server.guard("list"), "no policy is in force here\n");
     server.sh("ip link add eth7 type veth peer name eth8");
     manager.until(|line| line == IN_FORCE);
     assert!(hides(&server, "192.168.18.101"));

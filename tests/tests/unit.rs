@@ -106,7 +106,7 @@ fn the_example_hides_nothing_and_its_comments_are_a_policy() {
     let example = packaged("arpguard.toml");
     let output = server.arpguard(&["apply", example.to_str().unwrap()]);
     assert!(output.success(), "{output}");
-    assert_eq!(server.guard("list"), "no address is hidden here\n");
+    assert_eq!(server.guard("list"), "no policy is in force here\n");
 
     let text = fs::read_to_string(example).unwrap();
     let lines = text.lines().filter_map(|line| line.strip_prefix('#'));

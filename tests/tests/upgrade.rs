@@ -11,6 +11,7 @@ use std::{
 use arpguard_common::{abi::FORMER, wire::Mac};
 use arpguard_tests::{
     arp,
+    former::lay_out,
     lab::{Namespace, Port},
     pins::Pins,
     server::{pins, real_server},
@@ -71,6 +72,7 @@ impl Former {
         for map in ["METERS", "COUNTERS"] {
             fs::remove_file(former.old.join("maps").join(map)).unwrap();
         }
+        lay_out(&former.old, &former.old);
         let meters = former.old.join("maps/METERS");
         match version {
             1 => PerCpuHashMap::<_, u32, [[u64; 4]; 3]>::create(16, 0)
@@ -100,10 +102,9 @@ impl Former {
         for directory in ["maps", "programs", "links", "monitor"] {
             fs::create_dir_all(former.old.join(directory)).unwrap();
         }
-        for map in ["ADDRESSES", "PREFIXES", "NOTES"] {
-            let pinned = MapData::from_pin(former.new.join("maps").join(map)).unwrap();
-            pinned.pin(former.old.join("maps").join(map)).unwrap();
-        }
+        let notes = MapData::from_pin(former.new.join("maps/NOTES")).unwrap();
+        notes.pin(former.old.join("maps/NOTES")).unwrap();
+        lay_out(&former.new, &former.old);
         for name in ["arpguard_in", "arpguard_out"] {
             let path = |version: &Path| version.join("programs").join(name);
             let mut program = SchedClassifier::from_pin(path(&former.new)).unwrap();

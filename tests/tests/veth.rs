@@ -6,11 +6,7 @@
 
 use std::{cell::Cell, collections::BTreeMap};
 
-use arpguard_common::{
-    frame::find_arp,
-    judge,
-    verdict::{Reason, Send},
-};
+use arpguard_common::{frame::find_arp, judge, verdict::Send};
 use arpguard_tests::{
     arp::{self, Frame},
     cases::{Case, Direction, Judged, cases, is_reply},
@@ -138,7 +134,7 @@ fn received(
         Some((judged, out)) if attach == Attach::Tc => (*judged, out.clone()),
         _ => (case.judged, case.out.clone()),
     };
-    let answered = judged.done_for() == Some(Reason::MartianRequest);
+    let answered = case.is_answered();
     let mut count = Count::ZERO;
     count.add(judged.counter());
 

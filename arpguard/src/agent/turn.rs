@@ -69,8 +69,8 @@ impl Turn {
         match (session.end(outcome).await, refusal) {
             (Ok(()), Some(refusal)) => Self::Waiting(refusal),
             (Ok(()), None) => Self::InForce(Summary {
-                addresses: shape.exact.saturating_add(shape.exact_on_device),
-                prefixes: shape.prefixes.saturating_add(shape.prefixes_on_device),
+                addresses: shape.addresses(),
+                prefixes: shape.prefixes(),
                 devices: u32::try_from(wanted.devices.len()).unwrap_or(u32::MAX),
             }),
             (Err(error), _) => Self::Failed(error),

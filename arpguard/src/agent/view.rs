@@ -193,7 +193,7 @@ impl Now {
             return Ok(Some(format!("{} is not guarded as declared", device.name)));
         }
         let maps = self.reader.datapath().map(|datapath| &datapath.maps);
-        let rule = |(device, prefix)| maps?.rule(device, prefix);
+        let rule = |place| maps?.rule(place);
         if let Some((first, missing)) = fault::missing(&wanted.rules, rule) {
             let missing = count(missing as u64, "rule is", "rules are");
             let first = subject(first);

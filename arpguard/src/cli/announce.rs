@@ -62,6 +62,8 @@ fn check_seen(datapath: Option<&Datapath>, device: &Device, address: Ipv4Addr) -
         Policy::Hide => format!("it is hidden on {name}"),
         Policy::Pin => format!("it is pinned to another device than {name}"),
         Policy::Strict => format!("{name} is strict, and does not own it"),
+        // They bar nothing.
+        Policy::Answer | Policy::Bind => return Ok(()),
     };
     let covering =
         Ipv4Net::new(address, rule.prefix_len()).map_or(address.into(), |net| net.trunc());

@@ -1,6 +1,7 @@
 //! The definitions that parsing, help, completions and man pages come from.
 
 mod announce;
+mod answer;
 mod doctor;
 mod probe;
 
@@ -18,6 +19,7 @@ use clap::{
 use clap_complete::Shell;
 use ipnet::Ipv4Net;
 
+use self::answer::{Answer, Bind, Unanswer, Unbind};
 pub(super) use self::{announce::Announce, doctor::Doctor, probe::Probe};
 use super::listen::parse_listen;
 use crate::{
@@ -111,7 +113,15 @@ pub(super) enum Policy {
     /// Hold devices to what they own (strong host model), or no longer
     #[command(subcommand)]
     Strict(Strict),
-    /// Show what is hidden, pinned and strict
+    /// Reply for addresses on a device, whoever has them
+    Answer(Answer),
+    /// Reply for addresses no longer
+    Unanswer(Unanswer),
+    /// Let only one hardware address claim addresses: ARP of any other is dropped
+    Bind(Bind),
+    /// Let everybody claim addresses again
+    Unbind(Unbind),
+    /// Show the rules: what is hidden, pinned, answered and bound, and which devices are strict
     List,
     /// Show the guarded devices, how they are guarded, and what was done to how many frames
     Status,
@@ -275,7 +285,16 @@ A file:
   dev = \"eth3\"
 
   [[strict]]
-  dev = \"eth*\"                       # default: all that are guarded")]
+  dev = \"eth*\"                       # default: all that are guarded
+
+  [[answer]]
+  ip  = \"192.168.18.110\"
+  dev = \"eth3\"
+  mac = \"02:00:00:00:00:02\"          # default: the device's
+
+  [[bind]]
+  ip  = \"192.168.18.1\"
+  mac = \"vrrp:51\"")]
 pub(super) struct Apply {
     /// Files, and directories whose *.toml are read in the order of their names
     #[arg(required = true, value_name = "PATH", value_hint = ValueHint::AnyPath)]
@@ -431,6 +450,10 @@ impl Policy {
             Self::Strict(Strict::Off(off)) => {
                 Request::StrictOff(request::StrictOff { dev: off.dev })
             }
+            Self::Answer(answer) => answer.request()?,
+            Self::Unanswer(unanswer) => unanswer.request()?,
+            Self::Bind(bind) => bind.request()?,
+            Self::Unbind(unbind) => unbind.request()?,
             Self::List => Request::List,
             Self::Status => Request::Status,
             Self::Apply(apply) => Request::Apply(request::Apply {

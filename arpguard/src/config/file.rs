@@ -2,6 +2,7 @@
 
 use std::{fmt, marker::PhantomData, str::FromStr};
 
+use arpguard_common::wire::Mac;
 use ipnet::Ipv4Net;
 use serde::{
     Deserialize, Deserializer,
@@ -12,7 +13,7 @@ use toml::Spanned;
 use super::pattern::Pattern;
 use crate::{
     datapath::Mode,
-    policy::{self, parse_prefix, parse_rip},
+    policy::{self, parse_mac, parse_prefix, parse_rip},
 };
 
 /// A whole file.
@@ -32,6 +33,12 @@ pub(super) struct File {
     /// Devices to hold to what they own.
     #[serde(default)]
     pub(super) strict: Vec<Spanned<Strict>>,
+    /// Addresses to answer for.
+    #[serde(default)]
+    pub(super) answer: Vec<Answer>,
+    /// Addresses to bind.
+    #[serde(default)]
+    pub(super) bind: Vec<Bind>,
 }
 
 /// One `[[hide]]`.
@@ -83,6 +90,53 @@ pub(super) struct Strict {
     /// Whether it only counts.
     #[serde(default)]
     pub(super) audit: bool,
+}
+
+/// One `[[answer]]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Answer {
+    /// What to answer for.
+    pub(super) ip: List<Prefix>,
+    /// The devices to answer on, of those that are guarded.
+    pub(super) dev: List<Pattern>,
+    /// The hardware address to answer with; the device's own, where there is none.
+    pub(super) mac: Option<Word<Station>>,
+    /// Whether it only counts.
+    #[serde(default)]
+    pub(super) audit: bool,
+    /// Whether to answer even for what another machine has.
+    #[serde(default)]
+    pub(super) force: bool,
+}
+
+/// One `[[bind]]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Bind {
+    /// What to bind.
+    pub(super) ip: List<Prefix>,
+    /// The hardware address that alone may claim it.
+    pub(super) mac: Word<Station>,
+    /// The devices to bind it on, of those that are guarded; all, where there are none.
+    pub(super) dev: Option<List<Pattern>>,
+    /// Whether it only counts.
+    #[serde(default)]
+    pub(super) audit: bool,
+}
+
+/// The hardware address of a station.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Station(pub(super) Mac);
+
+impl FromStr for Station {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        parse_mac(text)
+            .map(Self)
+            .map_err(|why| format!("{text}: {why}"))
+    }
 }
 
 /// The name of one device; no pattern, whatever is in it.

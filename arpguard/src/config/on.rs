@@ -132,13 +132,13 @@ impl Config {
             // For each device the rules come in the order of the prefixes.
             for (change, spot) in plan::set(placed).iter().zip(spots.cycle()) {
                 let Some(rule) = change.rule else { continue };
-                let place = (change.device, change.prefix);
+                let place = change.place;
                 let at = |place| known.get(&place).map(|(rule, _)| *rule);
                 if let Some((old, other)) = clash(place, rule, at)
                     && let Some((_, first)) = known.get(&old)
                 {
                     let state = state_text(old, other, host);
-                    return Err(self.contradicts(spot, change.prefix, &state, *first));
+                    return Err(self.contradicts(spot, place.prefix, &state, *first));
                 }
                 match known.entry(place) {
                     Entry::Vacant(entry) => {
@@ -147,12 +147,12 @@ impl Config {
                     Entry::Occupied(entry) if entry.get().0 == rule => {}
                     Entry::Occupied(entry) => {
                         let on = host
-                            .by_index(change.device)
+                            .by_index(place.device)
                             .map(|device| format!(" on {}", device.name))
                             .unwrap_or_default();
                         let state = format!("{} otherwise{on}", participle(rule.policy()));
                         let first = entry.get().1;
-                        return Err(self.contradicts(spot, change.prefix, &state, first));
+                        return Err(self.contradicts(spot, place.prefix, &state, first));
                     }
                 }
             }

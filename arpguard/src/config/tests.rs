@@ -3,11 +3,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use arpguard_common::{abi::Rule, policy::EVERY_DEVICE};
+use arpguard_common::{abi::Rule, policy::EVERY_DEVICE, verdict::Policy};
 
 use super::*;
 use crate::device::fixture::device;
-use crate::host::Host;
+use crate::{datapath::Place, host::Host};
+
+fn hiding(device: u32, prefix: &str) -> Place {
+    Place::new(Policy::Hide, device, prefix.parse().unwrap())
+}
 
 fn host() -> Host {
     Host {
@@ -37,7 +41,8 @@ fn told(texts: &[&str]) -> String {
         Err(error) => return error.to_string(),
     };
     let guard = wanted.devices.iter().map(|device| device.name.clone());
-    let rules = wanted.rules.iter().map(|((device, prefix), rule)| {
+    let rules = wanted.rules.iter().map(|(place, rule)| {
+        let Place { device, prefix, .. } = place;
         let rip = rule.rip().map_or("auto".to_owned(), |rip| rip.to_string());
         format!("{prefix}@{device}={rip}")
     });
@@ -75,15 +80,12 @@ fn reads_the_file_of_the_documentation() {
     );
     let wanted = config(&[text]).unwrap().on(&host()).unwrap();
     assert_eq!(wanted.attach, Mode::Native);
-    let rule = wanted
-        .rules
-        .at((3, "10.0.0.101/32".parse().unwrap()))
-        .unwrap();
+    let rule = wanted.rules.at(hiding(3, "10.0.0.101/32")).unwrap();
     assert!(rule.shields());
     assert_eq!(rule.mode(), Carry::Audit);
     let rule = wanted
         .rules
-        .at((EVERY_DEVICE, "192.168.19.0/24".parse().unwrap()))
+        .at(hiding(EVERY_DEVICE, "192.168.19.0/24"))
         .unwrap();
     assert!(!rule.shields());
     assert_eq!(rule.mode(), Carry::Enforce);
@@ -108,7 +110,7 @@ fn tells_what_is_wrong_with_a_file_and_where() {
         (
             "device = []",
             "1:1",
-            "unknown field `device`, expected one of `devices`, `attach`, `hide`, `pin`, `strict`",
+            "unknown field `device`, expected one of `devices`, `attach`, `hide`, `pin`, `strict`, `answer`, `bind`",
         ),
         (
             "[[hide]]\nip = '10.0.0.1'\nvip = 1",
@@ -314,7 +316,7 @@ fn addresses_are_pinned_and_devices_are_strict() {
         same-subnet = true
     "#;
     let wanted = config(&[text]).unwrap().on(&host()).unwrap();
-    let rule = |device, prefix: &str| wanted.rules.at((device, prefix.parse().unwrap()));
+    let rule = |device, prefix: &str| wanted.rules.at(hiding(device, prefix));
     let pin = |length, home| Some(Rule::pin(length, home, Carry::Enforce));
     let strict = |same_subnet| Some(Rule::strict(same_subnet, Carry::Enforce));
     assert_eq!(rule(EVERY_DEVICE, "10.0.0.11/32"), pin(32, 3));

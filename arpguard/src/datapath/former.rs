@@ -78,20 +78,15 @@ impl Former {
         let addresses: HashMap<_, _, _> = open(&pins, map::ADDRESSES, Map::HashMap)?;
         let prefixes: LpmTrie<_, _, _> = open(&pins, map::PREFIXES, Map::LpmTrie)?;
         let mut rules = BTreeMap::new();
-        for rule in maps::rules(&addresses, &prefixes) {
-            let (device, prefix, rule) = rule?;
-            rules.insert((device, prefix), rule);
+        for rule in maps::rules(&addresses, &prefixes, Rule::from_former) {
+            let (place, rule) = rule?;
+            rules.insert(place, rule);
         }
         // Its last change may never have come to its end.
-        for Change {
-            device,
-            prefix,
-            rule,
-        } in transaction::undone(&pins)?
-        {
+        for Change { place, rule } in transaction::undone(&pins, Rule::from_former)? {
             match rule {
-                Some(rule) => rules.insert((device, prefix), rule),
-                None => rules.remove(&(device, prefix)),
+                Some(rule) => rules.insert(place, rule),
+                None => rules.remove(&place),
             };
         }
         let kept: Notes = open(&pins, NOTES, Map::HashMap)?;
@@ -119,9 +114,8 @@ impl Former {
         let changes: Vec<_> = self
             .rules
             .iter()
-            .map(|((device, prefix), rule)| Change {
-                device: *device,
-                prefix: *prefix,
+            .map(|(place, rule)| Change {
+                place: *place,
                 rule: Some(*rule),
             })
             .collect();

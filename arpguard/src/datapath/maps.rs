@@ -1,13 +1,14 @@
 //! The maps, typed: the one place where their bytes are made and read.
 
+mod claims;
 mod notes;
 mod rules;
 
 use std::{collections::BTreeSet, net::Ipv4Addr};
 
 use arpguard_common::{
-    abi::{self, Counters, Key, Local, Meters, ROWS, Rule, Shape, map},
-    policy::{EVERY_DEVICE, Tables},
+    abi::{self, CLAIM_LEN, Counters, Key, Local, Meters, ROWS, Rule, Shape, map},
+    policy::{Book, EVERY_DEVICE, Tables},
     wire::Mac,
 };
 use aya::maps::{
@@ -20,7 +21,7 @@ use nix::errno::Errno;
 
 pub(super) use self::{
     notes::{NOTES, Note, Notes, create_notes},
-    rules::rules,
+    rules::{Parse, key, rules},
 };
 use super::bpffs::Pins;
 use crate::error::{Error, Result, errno};
@@ -32,13 +33,14 @@ type Bytes = [u8; 8];
 
 /// The maps of one network namespace.
 pub struct Maps {
-    shape: Array<MapData, [u32; 4]>,
+    shape: Array<MapData, [u32; Shape::WORDS]>,
     addresses: HashMap<MapData, Bytes, Bytes>,
     prefixes: LpmTrie<MapData, Bytes, Bytes>,
     local: LpmTrie<MapData, Bytes, Bytes>,
     devices: HashMap<MapData, u32, Bytes>,
     counters: PerCpuHashMap<MapData, u32, Counters>,
     meters: PerCpuHashMap<MapData, u32, Meters>,
+    claims: HashMap<MapData, Bytes, [u8; CLAIM_LEN]>,
     notes: Notes,
 }
 
@@ -90,6 +92,7 @@ impl Maps {
             devices: source.typed(map::DEVICES, Map::HashMap)?,
             counters: source.typed(map::COUNTERS, Map::PerCpuHashMap)?,
             meters: source.typed(map::METERS, Map::PerCpuHashMap)?,
+            claims: source.typed(map::CLAIMS, Map::LruHashMap)?,
             notes,
         })
     }
@@ -113,7 +116,7 @@ impl Maps {
                 .insert(device, bytes, 0)
                 .map_err(|cause| tried(&cause))?;
             for (prefix, entry) in local {
-                let key = trie_key(*device, *prefix);
+                let key = local_key(*device, *prefix);
                 self.local
                     .insert(&key, entry.to_bytes(), 0)
                     .map_err(|cause| tried(&cause))?;
@@ -146,7 +149,7 @@ impl Maps {
             let found = Key::from_bytes(key.data());
             let length = key.prefix_len().saturating_sub(Key::DEVICE_BITS) as u8;
             let prefix = Ipv4Net::new(found.address.into(), length);
-            let device = u32::from_be_bytes(found.device);
+            let device = found.device();
             if !prefix.is_ok_and(|prefix| keep(device, prefix)) {
                 stale.push(key);
             }
@@ -248,21 +251,27 @@ impl Tables for Maps {
             .unwrap_or_default()
     }
 
-    fn exact(&self, device: u32, address: Ipv4Addr) -> Option<Rule> {
-        let key = Key::new(device, address).to_bytes();
-        self.addresses.get(&key, 0).ok().and_then(Rule::from_bytes)
-    }
-
-    fn prefix(&self, device: u32, address: Ipv4Addr) -> Option<Rule> {
-        self.prefixes
-            .get(&trie_key(device, address.into()), 0)
+    fn exact(&self, key: Key) -> Option<Rule> {
+        self.addresses
+            .get(&key.to_bytes(), 0)
             .ok()
             .and_then(Rule::from_bytes)
     }
 
+    fn prefix(&self, key: Key) -> Option<Rule> {
+        self.prefixes
+            .get(&TrieKey::new(Key::BITS, key.to_bytes()), 0)
+            .ok()
+            .and_then(Rule::from_bytes)
+    }
+
+    fn claimant(&self, key: Key) -> Option<Mac> {
+        self.claim(key).map(|claim| claim.mac)
+    }
+
     fn local(&self, device: u32, target: Ipv4Addr) -> Option<Local> {
         self.local
-            .get(&trie_key(device, target.into()), 0)
+            .get(&local_key(device, target.into()), 0)
             .ok()
             .and_then(Local::from_bytes)
     }
@@ -312,9 +321,13 @@ fn open_any(pins: &Pins, name: &str, kind: Kind) -> Result<Map> {
         .map_err(|cause| Error::from_cause("open a pin", path.display(), &cause))
 }
 
-const fn trie_key(device: u32, prefix: Ipv4Net) -> TrieKey<Bytes> {
+const fn local_key(device: u32, prefix: Ipv4Net) -> TrieKey<Bytes> {
+    trie_key(Key::new(Book::Own, device, prefix.addr()), prefix)
+}
+
+const fn trie_key(key: Key, prefix: Ipv4Net) -> TrieKey<Bytes> {
     let bits = Key::DEVICE_BITS + prefix.prefix_len() as u32;
-    TrieKey::new(bits, Key::new(device, prefix.addr()).to_bytes())
+    TrieKey::new(bits, key.to_bytes())
 }
 
 fn absent_is_fine(removed: Result<(), MapError>) -> Result<(), MapError> {

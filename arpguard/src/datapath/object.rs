@@ -34,6 +34,8 @@ const MAPS: &[&str] = &[
     map::LISTENER,
     map::EVENTS,
     map::METERS,
+    map::CLAIMS,
+    map::REQUESTS,
 ];
 
 /// Loads programs and maps into the kernel and pins them, all or nothing.
@@ -156,8 +158,10 @@ fn missing(map: &str) -> Error {
 
 /// What the verifier's log ends with, but for its statistics.
 fn complaint(log: &str) -> Option<&str> {
+    const STATISTICS: [&str; 3] = ["verification time ", "stack depth ", "processed "];
+    let is_statistics = |line: &str| STATISTICS.iter().any(|begin| line.starts_with(begin));
     let mut lines = log.lines().rev().map(str::trim);
-    lines.find(|line| !line.is_empty() && !line.starts_with("processed "))
+    lines.find(|line| !line.is_empty() && !is_statistics(line))
 }
 
 fn has_multi_buffer_xdp() -> bool {

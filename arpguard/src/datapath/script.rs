@@ -37,20 +37,15 @@ pub struct Script {
 /// both have one. Rules are written before any is removed. The rule that a longer prefix or a
 /// device of its own prefers is written first, so that none is overruled for a moment by what it
 /// shall itself overrule; and it is removed last, so that it uncovers nothing.
-pub fn script(
-    changes: &[Change],
-    before: Shape,
-    old: impl Fn(u32, ipnet::Ipv4Net) -> Option<Rule>,
-) -> Script {
+pub fn script(changes: &[Change], before: Shape, old: impl Fn(Place) -> Option<Rule>) -> Script {
     let changes: BTreeMap<Place, Option<Rule>> = changes
         .iter()
-        .map(|change| ((change.device, change.prefix), change.rule))
+        .map(|change| (change.place, change.rule))
         .collect();
     let (mut largest, mut after) = (before, before);
     let (mut rules, mut removals, mut undo) = (Vec::new(), Vec::new(), Vec::new());
-    for ((device, prefix), rule) in changes {
-        let place = (device, prefix);
-        let was = old(device, prefix);
+    for (place, rule) in changes {
+        let was = old(place);
         match (was, rule) {
             _ if was == rule => continue,
             (None, Some(_)) => {
@@ -64,11 +59,7 @@ pub fn script(
             Some(rule) => rules.push((place, rule)),
             None => removals.push(place),
         }
-        undo.push(Change {
-            device,
-            prefix,
-            rule: was,
-        });
+        undo.push(Change { place, rule: was });
     }
     if undo.is_empty() {
         return Script::default();
@@ -83,18 +74,22 @@ pub fn script(
 }
 
 /// Which rule wins, as [`arpguard_common::policy::View::rule`] has it: the longest prefix, and of
-/// equal ones that of the device.
-fn rank((device, prefix): Place) -> (u8, bool) {
-    (prefix.prefix_len(), device != EVERY_DEVICE)
+/// equal ones that of the device. The books have nothing to do with each other.
+fn rank(place: Place) -> (u8, bool) {
+    (place.prefix.prefix_len(), place.device != EVERY_DEVICE)
 }
 
 /// How many rules there are in the table that has `place`.
-pub fn table(shape: &mut Shape, (device, prefix): Place) -> &mut u32 {
-    match (device == EVERY_DEVICE, prefix.prefix_len() == 32) {
-        (true, true) => &mut shape.exact,
-        (false, true) => &mut shape.exact_on_device,
-        (true, false) => &mut shape.prefixes,
-        (false, false) => &mut shape.prefixes_on_device,
+pub fn table(shape: &mut Shape, place: Place) -> &mut u32 {
+    let counts = shape.of_mut(place.book);
+    match (
+        place.device == EVERY_DEVICE,
+        place.prefix.prefix_len() == 32,
+    ) {
+        (true, true) => &mut counts.exact,
+        (false, true) => &mut counts.exact_on_device,
+        (true, false) => &mut counts.prefixes,
+        (false, false) => &mut counts.prefixes_on_device,
     }
 }
 

@@ -4,7 +4,7 @@
 //! way. A process that dies leaves the pin, and the next writer puts everything back. What is
 //! written in which order, there and back, [`script()`] says.
 
-use std::{net::Ipv4Addr, path::PathBuf};
+use std::path::PathBuf;
 
 use arpguard_common::{
     abi::{Key, Rule, Shape},
@@ -16,29 +16,28 @@ use ipnet::Ipv4Net;
 use super::{
     Place,
     bpffs::Pins,
-    maps::{Maps, NO_PREALLOC},
+    maps::{self, Maps, NO_PREALLOC, Parse},
     script::{Write, script},
     sys,
 };
 use crate::error::{Error, Result};
 
-/// What shall be of one prefix on one device.
+/// What shall be at one place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// Interface index, or [`arpguard_common::policy::EVERY_DEVICE`].
-    pub device: u32,
-    /// An address (of length 32) or a prefix.
-    pub prefix: Ipv4Net,
+    /// The place.
+    pub place: Place,
     /// The rule; `None` removes it.
     pub rule: Option<Rule>,
 }
 
-/// A journal's key: device, address, prefix length, zeros. The last entry's is all ones.
+/// A journal's key: book and device, address, prefix length, zeros; or one of [`SHAPE_KEYS`].
 type EntryKey = [u8; 12];
-/// A journal's value: a rule's bytes (zeros for none) and zeros; or a shape's words.
+/// A journal's value: a rule's bytes (zeros for none) and zeros; or half of a shape's words.
 type Entry = [u32; 4];
 
-const SHAPE_KEY: EntryKey = [0xff; 12];
+/// No prefix has these lengths.
+const SHAPE_KEYS: [EntryKey; 2] = [[0xff; 12], [0xfe; 12]];
 
 /// Returns the change that undoes this one.
 pub(super) fn commit(
@@ -48,13 +47,13 @@ pub(super) fn commit(
     step: &mut dyn FnMut(usize) -> Result<()>,
 ) -> Result<Vec<Change>> {
     let before = maps.shape();
-    let script = script(changes, before, |device, prefix| maps.rule(device, prefix));
+    let script = script(changes, before, |place| maps.rule(place));
     if script.writes.is_empty() {
         return Ok(Vec::new());
     }
     let mut journal = Journal::create(script.undo.len())?;
     for was in &script.undo {
-        journal.remember((was.device, was.prefix), was.rule)?;
+        journal.remember(was.place, was.rule)?;
     }
     journal.remember_shape(before)?;
     let armed = journal.arm(pins)?;
@@ -99,11 +98,11 @@ pub(super) fn recover(maps: &mut Maps, pins: &Pins) -> Result<()> {
     }
 }
 
-/// What puts everything back where a process has died in the middle of a change; nothing where none
-/// has.
-pub(super) fn undone(pins: &Pins) -> Result<Vec<Change>> {
+/// What puts everything back where a process of a former version, whose rules `parse` reads, has died
+/// in the middle of a change; nothing where none has.
+pub(super) fn undone(pins: &Pins, parse: Parse) -> Result<Vec<Change>> {
     match Armed::find(pins)? {
-        Some(armed) => armed.read().map(|(_, changes)| changes),
+        Some(armed) => armed.read(parse).map(|(_, changes)| changes),
         None => Ok(Vec::new()),
     }
 }
@@ -112,23 +111,26 @@ struct Journal(HashMap<MapData, EntryKey, Entry>);
 
 impl Journal {
     fn create(changes: usize) -> Result<Self> {
-        // One more for the shape.
-        let entries = u32::try_from(changes).unwrap_or(u32::MAX).saturating_add(1);
+        // Two more for the shape.
+        let entries = u32::try_from(changes).unwrap_or(u32::MAX).saturating_add(2);
         HashMap::create(entries, NO_PREALLOC)
             .map(Self)
             .map_err(|cause| Error::from_cause("create a map", "the journal", &cause))
     }
 
-    fn remember(&mut self, (device, prefix): Place, rule: Option<Rule>) -> Result<()> {
-        let [a, b, c, d, e, f, g, h] = Key::new(device, prefix.addr()).to_bytes();
-        let key = [a, b, c, d, e, f, g, h, prefix.prefix_len(), 0, 0, 0];
+    fn remember(&mut self, place: Place, rule: Option<Rule>) -> Result<()> {
+        let [a, b, c, d, e, f, g, h] = maps::key(place).to_bytes();
+        let key = [a, b, c, d, e, f, g, h, place.prefix.prefix_len(), 0, 0, 0];
         let word = u64::from_ne_bytes(rule.map_or([0; 8], Rule::to_bytes));
         let entry = [word as u32, (word >> 32) as u32, 0, 0];
         self.write(key, entry)
     }
 
     fn remember_shape(&mut self, shape: Shape) -> Result<()> {
-        self.write(SHAPE_KEY, shape.to_words())
+        let [a, b, c, d, e, f, g, h] = shape.to_words();
+        let [own, claims] = SHAPE_KEYS;
+        self.write(own, [a, b, c, d])?;
+        self.write(claims, [e, f, g, h])
     }
 
     fn write(&mut self, key: EntryKey, entry: Entry) -> Result<()> {
@@ -183,53 +185,53 @@ impl Armed {
     }
 
     /// The shape of before, and the changes that put everything back.
-    fn read(&self) -> Result<(Option<Shape>, Vec<Change>)> {
-        let mut before = None;
+    fn read(&self, parse: Parse) -> Result<(Shape, Vec<Change>)> {
+        let mut before = [[0; 4]; SHAPE_KEYS.len()];
         let mut changes = Vec::new();
         for entry in self.journal.iter() {
             let (key, entry) =
                 entry.map_err(|cause| Error::from_cause("read a map", "the journal", &cause))?;
-            if key == SHAPE_KEY {
-                before = Some(Shape::from_words(entry));
+            if let Some(half) = SHAPE_KEYS.iter().position(|one| *one == key) {
+                before[half] = entry;
                 continue;
             }
             let [a, b, c, d, e, f, g, h, length, ..] = key;
-            let prefix = Ipv4Net::new(Ipv4Addr::new(e, f, g, h), length)
+            let key = Key::from_bytes([a, b, c, d, e, f, g, h]);
+            let prefix = Ipv4Net::new(key.address.into(), length)
                 .map_err(|cause| Error::from_cause("read a map", "the journal", &cause))?;
             let [low, high, ..] = entry;
             let word = u64::from(low) | u64::from(high) << 32;
             changes.push(Change {
-                device: u32::from_be_bytes([a, b, c, d]),
-                prefix,
-                rule: Rule::from_bytes(word.to_ne_bytes()),
+                place: Place {
+                    device: key.device(),
+                    prefix,
+                    book: key.book(),
+                },
+                rule: parse(word.to_ne_bytes()),
             });
         }
-        Ok((before, changes))
+        let [[a, b, c, d], [e, f, g, h]] = before;
+        Ok((Shape::from_words([a, b, c, d, e, f, g, h]), changes))
     }
 
     /// There is room for what returns beside what goes: all of it was there together before the
     /// first removal.
     fn roll_back(self, maps: &mut Maps) -> Result<()> {
-        let (before, changes) = self.read()?;
+        let (before, changes) = self.read(Rule::from_bytes)?;
         // A process may have died at any write, so the tables hold at most what they held before,
         // and what the shape tells now.
-        let most = sum(before.unwrap_or_default(), maps.shape());
-        let script = script(&changes, most, |device, prefix| maps.rule(device, prefix));
+        let most = sum(before, maps.shape());
+        let script = script(&changes, most, |place| maps.rule(place));
         perform(maps, &script.writes, &mut |_| Ok(()))?;
-        if let Some(before) = before {
-            maps.set_shape(before)?;
-        }
+        maps.set_shape(before)?;
         self.disarm()
     }
 }
 
 fn sum(one: Shape, other: Shape) -> Shape {
-    let [a, b, c, d] = one.to_words();
-    let [e, f, g, h] = other.to_words();
-    Shape::from_words([
-        a.saturating_add(e),
-        b.saturating_add(f),
-        c.saturating_add(g),
-        d.saturating_add(h),
-    ])
+    let mut words = one.to_words();
+    for (word, other) in words.iter_mut().zip(other.to_words()) {
+        *word = word.saturating_add(other);
+    }
+    Shape::from_words(words)
 }

@@ -31,6 +31,10 @@ pub struct Rule {
     pub audit: bool,
     /// Whether only who is in a subnet of the device is answered.
     pub same_subnet: bool,
+    /// The hardware address that it names, if it does.
+    pub mac: Option<String>,
+    /// Whether it answers even where somebody else claims the address.
+    pub forced: bool,
 }
 
 impl From<render::rules::Rule> for Rule {
@@ -43,6 +47,8 @@ impl From<render::rules::Rule> for Rule {
             shield: rule.shield,
             audit: rule.audit,
             same_subnet: rule.same_subnet,
+            mac: rule.mac,
+            forced: rule.forced,
         }
     }
 }
@@ -73,7 +79,9 @@ impl Rule {
     pub(super) fn holds_on(&self) -> Option<&str> {
         match self.kind() {
             Some(Kind::Pin) => None,
-            Some(Kind::Hide | Kind::Strict) | None => self.device.as_deref(),
+            Some(Kind::Hide | Kind::Strict | Kind::Answer | Kind::Bind) | None => {
+                self.device.as_deref()
+            }
         }
     }
 
@@ -87,6 +95,7 @@ impl Rule {
         let bars = match self.kind() {
             Some(Kind::Pin) => !self.pins_to(&device.name),
             Some(Kind::Strict) => !device.has(address),
+            Some(Kind::Answer | Kind::Bind) => false,
             Some(Kind::Hide) | None => true,
         };
         bars && !self.audit
@@ -104,6 +113,11 @@ impl Rule {
         let (mut line, may_be_forced) = match self.kind() {
             Some(Kind::Strict) => ("strict on".to_owned(), false),
             Some(Kind::Pin) => (format!("pin {prefix}"), true),
+            Some(Kind::Answer) => (format!("answer {prefix}"), false),
+            Some(Kind::Bind) => {
+                let mac = self.mac.as_deref().unwrap_or_default();
+                (format!("bind {prefix} {mac}"), false)
+            }
             Some(Kind::Hide) | None => (format!("hide {prefix} --rip {}", self.rip), true),
         };
         if let Some(device) = &self.device {
@@ -111,11 +125,14 @@ impl Rule {
         }
         let mut own = host.guardable().flat_map(|device| &device.addresses);
         let forced = may_be_forced && own.any(|own| self.prefix().contains(&own.address));
+        if let (Some(Kind::Answer), Some(mac)) = (self.kind(), &self.mac) {
+            line += &format!(" --mac {mac}");
+        }
         for (option, set) in [
             (" --same-subnet", self.same_subnet),
             (" --shield", self.shield),
             (" --audit", self.audit),
-            (" --force", forced && !self.audit),
+            (" --force", self.forced || forced && !self.audit),
         ] {
             line += if set { option } else { "" };
         }
@@ -151,7 +168,8 @@ impl Policy {
     /// The rule that holds for an address on a device: of the longest match, the device's own before
     /// that of every device.
     pub fn rule(&self, device: &str, address: Ipv4Addr) -> Option<&Rule> {
-        let here = |rule: &&Rule| rule.is_for(device);
+        // What others may claim is another matter.
+        let here = |rule: &&Rule| rule.is_for(device) && rule.kind() != Some(Kind::Bind);
         let at = |prefix| self.0.get(&prefix).into_iter().flatten().filter(here);
         let prefix = longest_match(address, |prefix| at(prefix).next().is_some())?;
         at(prefix).max_by_key(|rule| rule.holds_on().is_some())

@@ -30,6 +30,8 @@ fn rule(address: &str, device: Option<&str>) -> Rule {
         shield: false,
         audit: false,
         same_subnet: false,
+        mac: None,
+        forced: false,
     }
 }
 

@@ -17,9 +17,8 @@ pub fn between(now: &Rules, wanted: &Rules) -> Vec<Change> {
         .map(|(place, _)| (place, None));
     written
         .chain(removed)
-        .map(|((device, prefix), rule)| Change {
-            device: *device,
-            prefix: *prefix,
+        .map(|(place, rule)| Change {
+            place: *place,
             rule,
         })
         .collect()

@@ -28,7 +28,7 @@ pub fn missing(wanted: &Rules, rule: impl Fn(Place) -> Option<Rule>) -> Option<(
     let mut missing = wanted
         .iter()
         .filter(|(place, wanted)| rule(**place) != Some(**wanted))
-        .map(|((_, prefix), _)| *prefix);
+        .map(|(place, _)| place.prefix);
     let first = missing.next()?;
     Some((first, 1 + missing.count()))
 }
@@ -42,10 +42,16 @@ pub fn overruled(wanted: &Wanted, now: &Rules) -> Option<Ipv4Net> {
 
 /// The wanted prefix that one other rule holds in: one around it, on a device that both are for. Of
 /// the same length only one of every device, since a rule of a single one comes before it.
-fn overrules(wanted: &Wanted, (device, prefix): Place, rule: Rule) -> Option<Ipv4Net> {
-    let differs = |place: Place| {
-        let other = wanted.rules.at(place);
-        other.is_some_and(|other| !says(other, rule))
+fn overrules(wanted: &Wanted, place: Place, rule: Rule) -> Option<Ipv4Net> {
+    let Place { device, prefix, .. } = place;
+    let differs = |device: u32, prefix: Ipv4Net| {
+        let around = Place {
+            device,
+            prefix,
+            ..place
+        };
+        let other = wanted.rules.at(around);
+        other.is_some_and(|other| !other.says_as(rule))
     };
     let around = |length| Some(Ipv4Net::new(prefix.addr(), length).ok()?.trunc());
     let mut lengths = (0..=prefix.prefix_len()).rev();
@@ -54,25 +60,13 @@ fn overrules(wanted: &Wanted, (device, prefix): Place, rule: Rule) -> Option<Ipv
         let is_overruled = match device {
             EVERY_DEVICE => {
                 length < prefix.prefix_len()
-                    && (differs((EVERY_DEVICE, around))
-                        || wanted
-                            .devices
-                            .iter()
-                            .any(|one| differs((one.index, around))))
+                    && (differs(EVERY_DEVICE, around)
+                        || wanted.devices.iter().any(|one| differs(one.index, around)))
             }
-            device => differs((device, around)) || differs((EVERY_DEVICE, around)),
+            device => differs(device, around) || differs(EVERY_DEVICE, around),
         };
         is_overruled.then_some(around)
     })
-}
-
-/// Whether two rules say the same of what they hold for.
-fn says(one: Rule, other: Rule) -> bool {
-    let said = |rule: Rule| {
-        let [kind, flags, _, _, own @ ..] = rule.to_bytes();
-        (kind, flags, own)
-    };
-    said(one) == said(other)
 }
 
 #[cfg(test)]

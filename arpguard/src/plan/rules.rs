@@ -6,7 +6,7 @@ use std::{
 };
 
 use arpguard_common::{
-    abi::{Local, Rule, Shape},
+    abi::{Key, Local, Rule, Shape},
     policy::Tables,
     wire::Mac,
 };
@@ -70,11 +70,11 @@ impl Rules {
     ///
     /// # Errors
     /// The first that the table has.
-    pub fn read(told: impl Iterator<Item = Result<(u32, Ipv4Net, Rule)>>) -> Result<Self> {
+    pub fn read(told: impl Iterator<Item = Result<(Place, Rule)>>) -> Result<Self> {
         let mut rules = Self::default();
         for told in told {
-            let (device, prefix, rule) = told?;
-            rules.insert((device, prefix), rule);
+            let (place, rule) = told?;
+            rules.insert(place, rule);
         }
         Ok(rules)
     }
@@ -86,7 +86,7 @@ impl<'a> FromIterator<&'a Change> for Rules {
         let mut rules = Self::default();
         for change in changes {
             if let Some(rule) = change.rule {
-                rules.insert((change.device, change.prefix), rule);
+                rules.insert(change.place, rule);
             }
         }
         rules
@@ -99,15 +99,19 @@ impl Tables for Rules {
         self.shape
     }
 
-    fn exact(&self, device: u32, address: Ipv4Addr) -> Option<Rule> {
-        self.at((device, address.into()))
+    fn exact(&self, key: Key) -> Option<Rule> {
+        self.at(place(key, Ipv4Addr::from(key.address).into()))
     }
 
-    fn prefix(&self, device: u32, address: Ipv4Addr) -> Option<Rule> {
+    fn prefix(&self, key: Key) -> Option<Rule> {
         let is_one =
-            |prefix: Ipv4Net| prefix.prefix_len() < 32 && self.at((device, prefix)).is_some();
-        let prefix = longest_match(address, is_one)?;
-        self.at((device, prefix))
+            |prefix: Ipv4Net| prefix.prefix_len() < 32 && self.at(place(key, prefix)).is_some();
+        let prefix = longest_match(key.address.into(), is_one)?;
+        self.at(place(key, prefix))
+    }
+
+    fn claimant(&self, _key: Key) -> Option<Mac> {
+        None
     }
 
     fn local(&self, _device: u32, _target: Ipv4Addr) -> Option<Local> {
@@ -116,5 +120,13 @@ impl Tables for Rules {
 
     fn mac(&self, _device: u32) -> Option<Mac> {
         None
+    }
+}
+
+fn place(key: Key, prefix: Ipv4Net) -> Place {
+    Place {
+        device: key.device(),
+        prefix,
+        book: key.book(),
     }
 }

@@ -171,7 +171,7 @@ pub(crate) fn needed(block: &Block, host: &Host, device: &Device) -> Option<(Par
     match policy {
         Policy::Hide | Policy::Pin => {}
         // What a device owns stays its own.
-        Policy::Strict => return None,
+        Policy::Strict | Policy::Answer | Policy::Bind => return None,
     }
     let mut on_link = device
         .addresses
@@ -206,6 +206,8 @@ pub(crate) const fn cost(policy: Policy) -> &'static str {
         Policy::Hide => "the LAN would lose this host",
         Policy::Pin => "that device would have no address to speak with",
         Policy::Strict => "that device would be silent",
+        Policy::Answer => "two machines would answer",
+        Policy::Bind => "no other machine could take it over",
     }
 }
 
@@ -217,7 +219,7 @@ pub fn is_hidden(rule: Rule, address: Ipv4Addr, host: &Host) -> bool {
         Policy::Pin => host
             .owner(address)
             .is_none_or(|owner| owner.index != rule.home()),
-        Policy::Strict => false,
+        Policy::Strict | Policy::Answer | Policy::Bind => false,
     }
 }
 

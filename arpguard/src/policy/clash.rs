@@ -12,16 +12,17 @@ use crate::{datapath::Place, host::Host};
 /// A place has one rule, and to replace that of another policy would undo what somebody has asked
 /// for in other words. To hide an address where it is pinned to leaves it to nobody.
 pub fn clash(place: Place, new: Rule, at: impl Fn(Place) -> Option<Rule>) -> Option<(Place, Rule)> {
-    let (device, prefix) = place;
+    let Place { device, .. } = place;
+    let on = |device| Place { device, ..place };
     let of = |place: Place, is_one: &dyn Fn(Rule) -> bool| {
         at(place).filter(|old| is_one(*old)).map(|old| (place, old))
     };
     of(place, &|old| old.policy() != new.policy()).or_else(|| match new.policy() {
-        Policy::Hide => of((EVERY_DEVICE, prefix), &|old| {
+        Policy::Hide => of(on(EVERY_DEVICE), &|old| {
             device != EVERY_DEVICE && old.home() == device
         }),
-        Policy::Pin => of((new.home(), prefix), &|old| old.policy() == Policy::Hide),
-        Policy::Strict => None,
+        Policy::Pin => of(on(new.home()), &|old| old.policy() == Policy::Hide),
+        Policy::Strict | Policy::Answer | Policy::Bind => None,
     })
 }
 
@@ -32,16 +33,22 @@ pub fn undo_text(policy: Policy, prefix: Ipv4Net) -> String {
         Policy::Hide => format!("`arpguard unhide {prefix}` first"),
         Policy::Pin => format!("`arpguard unpin {prefix}` first"),
         Policy::Strict => "`arpguard strict off` first".to_owned(),
+        Policy::Answer => format!("`arpguard unanswer {prefix}` first"),
+        Policy::Bind => format!("`arpguard unbind {prefix}` first"),
     }
 }
 
 /// What a rule makes of its address: `pinned to eth3`, `hidden on every device`.
-pub fn state_text((device, _): Place, rule: Rule, host: &Host) -> String {
+pub fn state_text(place: Place, rule: Rule, host: &Host) -> String {
     let name = |index| host.name(index);
     let word = participle(rule.policy());
-    match (rule.policy(), device) {
-        (Policy::Pin, _) => format!("{word} to {}", name(rule.home())),
-        (Policy::Hide | Policy::Strict, EVERY_DEVICE) => format!("{word} on every device"),
-        (Policy::Hide | Policy::Strict, device) => format!("{word} on {}", name(device)),
+    let word = match (rule.policy(), rule.mac()) {
+        (Policy::Pin, _) => return format!("{word} to {}", name(rule.home())),
+        (Policy::Bind, Some(mac)) => format!("{word} to {mac}"),
+        _ => word.to_owned(),
+    };
+    match place.device {
+        EVERY_DEVICE => format!("{word} on every device"),
+        device => format!("{word} on {}", name(device)),
     }
 }

@@ -65,23 +65,28 @@ impl<'a> Placed<'a> {
 
     /// The rule for one of the block's prefixes.
     pub fn rule(&self, prefix: Ipv4Net) -> Rule {
-        let Block { kind, mode, .. } = *self.block;
+        let Block {
+            kind, mode, force, ..
+        } = *self.block;
+        let length = prefix.prefix_len();
         match kind {
             Kind::Hide { rip, shield } => {
                 let rip = match rip {
                     Rip::Auto => None,
                     Rip::Address(address) => Some(address),
                 };
-                Rule::hide(prefix.prefix_len(), rip, mode, shield)
+                Rule::hide(length, rip, mode, shield)
             }
             Kind::Pin => {
                 let home = match self.scope {
                     Scope::AllBut(home) => home,
                     Scope::Every | Scope::Each => EVERY_DEVICE,
                 };
-                Rule::pin(prefix.prefix_len(), home, mode)
+                Rule::pin(length, home, mode)
             }
             Kind::Strict { same_subnet } => Rule::strict(same_subnet, mode),
+            Kind::Answer { mac, deferred } => Rule::answer(length, mac, mode, deferred, force),
+            Kind::Bind { mac } => Rule::bind(length, mac, mode),
         }
     }
 }

@@ -3,6 +3,7 @@ use std::slice;
 use arpguard_common::abi::Rule;
 
 use super::*;
+use crate::datapath::Place;
 use crate::device::{Unguardable, fixture::device};
 use crate::error::Error;
 use crate::host::Host;
@@ -42,11 +43,13 @@ fn refusal(block: &Block) -> String {
     let host = real_server();
     let guarded = devices(&host, &[]).unwrap();
     let placed = match block.kind {
-        Kind::Hide { .. } | Kind::Strict { .. } => Placed {
-            block,
-            devices: guarded,
-            scope: Scope::Every,
-        },
+        Kind::Hide { .. } | Kind::Strict { .. } | Kind::Answer { .. } | Kind::Bind { .. } => {
+            Placed {
+                block,
+                devices: guarded,
+                scope: Scope::Every,
+            }
+        }
         Kind::Pin => Placed::pinned(block, guarded, host.device("br0").unwrap()),
     };
     let hidden = |address| address == Ipv4Addr::new(10, 0, 0, 10);
@@ -212,8 +215,9 @@ fn two_policies_at_one_place_contradict_each_other() {
         Rule::pin(32, 3, Mode::Audit),
     );
     let told = |known: (u32, Rule), new: (u32, Rule)| {
-        let at = |place| (place == (known.0, prefix)).then_some(known.1);
-        clash((new.0, prefix), new.1, at).map(|(place, rule)| state_text(place, rule, &host))
+        let place = |(device, rule): (u32, Rule)| Place::new(rule.policy(), device, prefix);
+        let at = |at| (at == place(known)).then_some(known.1);
+        clash(place(new), new.1, at).map(|(place, rule)| state_text(place, rule, &host))
     };
     let said = |text: &str| Some(text.to_owned());
     assert_eq!(told((0, hide), (0, pin)), said("hidden on every device"));
@@ -225,6 +229,18 @@ fn two_policies_at_one_place_contradict_each_other() {
     assert_eq!(told((0, pin), (3, hide)), None);
     assert_eq!(told((0, pin), (0, other)), None);
     assert_eq!(told((0, hide), (2, hide)), None);
+    // One device may answer for what is hidden elsewhere, and what others claim is another matter.
+    let answer = Rule::answer(32, None, Mode::Enforce, false, false);
+    let bind = Rule::bind(32, Mac([2; 6]), Mode::Enforce);
+    assert_eq!(told((2, hide), (2, answer)), said("hidden on eth0"));
+    assert_eq!(told((2, answer), (2, hide)), said("answered on eth0"));
+    assert_eq!(told((0, hide), (2, answer)), None);
+    assert_eq!(told((0, hide), (0, bind)), None);
+    assert_eq!(told((0, bind), (0, bind)), None);
+    assert_eq!(
+        state_text(Place::new(Policy::Bind, 2, prefix), bind, &host),
+        "bound to 02:02:02:02:02:02 on eth0"
+    );
 }
 
 #[test]

@@ -22,6 +22,8 @@ pub const fn participle(policy: Policy) -> &'static str {
         Policy::Hide => "hidden",
         Policy::Pin => "pinned",
         Policy::Strict => "strict",
+        Policy::Answer => "answered",
+        Policy::Bind => "bound",
     }
 }
 
@@ -63,12 +65,19 @@ pub fn parse_rip(word: &str) -> Result<Rip, String> {
         .map_err(|_| "neither an IPv4 address nor auto".to_owned())
 }
 
-/// Reads the hardware address of a station, as `ip link` writes it, or with hyphens.
+/// Reads the hardware address of a station, as `ip link` writes it, or with hyphens; or `vrrp:` and
+/// the number of a virtual router (RFC 5798, section 7.3).
 ///
 /// # Errors
 /// Where it is not one.
 pub fn parse_mac(word: &str) -> Result<Mac, String> {
     let why = || "not a MAC address".to_owned();
+    if let Some(number) = word.strip_prefix("vrrp:") {
+        return match number.parse() {
+            Ok(router @ 1..) => Ok(Mac([0x00, 0x00, 0x5e, 0x00, 0x01, router])),
+            Ok(0) | Err(_) => Err("virtual routers have numbers from 1 to 255".to_owned()),
+        };
+    }
     let mut mac = Mac::default();
     let mut digits = word.split([':', '-']);
     for byte in &mut mac.0 {
@@ -110,6 +119,11 @@ mod tests {
                 Err("not a MAC address".to_owned()),
                 "{word}"
             );
+        }
+        assert_eq!(parse_mac("vrrp:51"), Ok(Mac([0, 0, 0x5e, 0, 1, 51])));
+        for word in ["vrrp:", "vrrp:0", "vrrp:256", "vrrp:-1", "vrrp:0x33"] {
+            let why = "virtual routers have numbers from 1 to 255".to_owned();
+            assert_eq!(parse_mac(word), Err(why), "{word}");
         }
         for word in [
             "ff:ff:ff:ff:ff:ff",

@@ -3,7 +3,7 @@
 use std::fmt::{self, Display, Formatter};
 
 use arpguard_common::{
-    abi::{ROWS, Shape, counter, row},
+    abi::{Counts, ROWS, Shape, counter, row},
     verdict::{Mode, Policy, Reason},
 };
 
@@ -93,23 +93,21 @@ impl Display for Metrics {
 
 impl Metrics {
     fn rules(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Shape {
-            exact,
-            exact_on_device,
-            prefixes,
-            prefixes_on_device,
-        } = self.rules;
+        let sum = |count: fn(&Counts) -> u32| {
+            let Shape { own, claims } = &self.rules;
+            u64::from(count(own)) + u64::from(count(claims))
+        };
         let name = "arpguard_rules";
         let help = "Rules in the kernel, by what they are about and the devices they hold on.";
         head(f, name, "gauge", help)?;
         for (about, devices, number) in [
-            ("address", "every", exact),
-            ("address", "one", exact_on_device),
-            ("prefix", "every", prefixes),
-            ("prefix", "one", prefixes_on_device),
+            ("address", "every", sum(|counts| counts.exact)),
+            ("address", "one", sum(|counts| counts.exact_on_device)),
+            ("prefix", "every", sum(|counts| counts.prefixes)),
+            ("prefix", "one", sum(|counts| counts.prefixes_on_device)),
         ] {
             let labels = [("about", about), ("devices", devices)];
-            sample(f, name, &labels, number.into())?;
+            sample(f, name, &labels, number)?;
         }
         Ok(())
     }
@@ -190,6 +188,11 @@ const fn may_decide(decider: Decider, reason: Reason) -> bool {
         | Reason::HiddenProbe
         | Reason::MartianRequest
         | Reason::LeakingProbe => matches!(policy, Some(Policy::Hide | Policy::Pin)),
+        Reason::AnsweredRequest | Reason::DeferredRequest | Reason::ContestedRequest => {
+            matches!(policy, Some(Policy::Answer))
+        }
+        Reason::FalseClaim => matches!(policy, Some(Policy::Bind)),
+        Reason::FlipFlop => matches!(policy, Some(Policy::Hide | Policy::Pin | Policy::Answer)),
         Reason::ShieldedClaim => matches!(policy, Some(Policy::Hide)),
         Reason::ForeignRequest | Reason::ForeignProbe | Reason::WrongSubnet => {
             matches!(policy, Some(Policy::Strict))
@@ -197,7 +200,9 @@ const fn may_decide(decider: Decider, reason: Reason) -> bool {
         Reason::LeakingRequest
         | Reason::NoRip
         | Reason::LeakingAnnouncement
-        | Reason::LeakingReply => policy.is_some(),
+        | Reason::LeakingReply => {
+            matches!(policy, Some(Policy::Hide | Policy::Pin | Policy::Strict))
+        }
     }
 }
 

@@ -61,7 +61,7 @@ pub fn steps(plan: &Plan, now: &Rules, host: &Host) -> Vec<Step> {
     let guard = plan.guard.iter().map(|one| device(Op::Guard, one));
     let leave = plan.leave.iter().map(|one| device(Op::Leave, one));
     let rules = plan.changes.iter().filter_map(|change| {
-        let place = (change.device, change.prefix);
+        let place = change.place;
         let (op, rule) = match (now.at(place), change.rule) {
             (None, Some(new)) => (Op::Add, new),
             (Some(_), Some(new)) => (Op::Change, new),
@@ -101,7 +101,10 @@ fn rule(out: &mut dyn Write, rule: &Rule) -> io::Result<()> {
     if let Some(address) = rule.address_text() {
         write!(out, " {address}")?;
     }
-    write!(out, " sender {}", rule.rip)?;
+    match &rule.mac {
+        Some(mac) => write!(out, " mac {mac}")?,
+        None => write!(out, " sender {}", rule.rip)?,
+    }
     if let Some(device) = &rule.device {
         write!(out, " dev {device}")?;
     }

@@ -33,6 +33,13 @@ pub struct Rule {
     pub audit: bool,
     /// Whether only who is in a subnet of the device is answered.
     pub same_subnet: bool,
+    /// The hardware address that is answered with, or that alone may claim the address; `None` where
+    /// the policy names none: the device answers with its own.
+    pub mac: Option<String>,
+    /// Whether the agent answers, while a check holds.
+    pub deferred: bool,
+    /// Whether it answers even where somebody else claims the address.
+    pub forced: bool,
 }
 
 /// Reads all rules, in the order of their addresses.
@@ -41,16 +48,17 @@ pub struct Rule {
 /// Where a map cannot be read.
 pub fn read(maps: &Maps, host: &Host) -> Result<Vec<Rule>> {
     let mut rules: Vec<_> = maps.rules().collect::<Result<_>>()?;
-    rules.sort_unstable_by_key(|(device, prefix, _)| (*prefix, *device));
-    let show = |(device, prefix, rule)| Rule::of((device, prefix), rule, host);
+    rules.sort_unstable_by_key(|(place, _)| (place.prefix, place.book, place.device));
+    let show = |(place, rule)| Rule::of(place, rule, host);
     Ok(rules.into_iter().map(show).collect())
 }
 
 impl Rule {
     /// The rule at a place.
-    pub fn of((device, address): Place, rule: abi::Rule, host: &Host) -> Self {
+    pub fn of(place: Place, rule: abi::Rule, host: &Host) -> Self {
+        let address = place.prefix;
         let device = match rule.policy() {
-            Policy::Hide | Policy::Strict => device,
+            Policy::Hide | Policy::Strict | Policy::Answer | Policy::Bind => place.device,
             Policy::Pin => rule.home(),
         };
         Self {
@@ -58,6 +66,9 @@ impl Rule {
             address: (address != EVERY_ADDRESS).then_some(address),
             device: (device != EVERY_DEVICE).then(|| host.name(device)),
             rip: rip_text(rule),
+            mac: rule.mac().map(|mac| mac.to_string()),
+            deferred: rule.is_deferred(),
+            forced: rule.is_forced(),
             shield: rule.shields(),
             audit: rule.mode() == Mode::Audit,
             same_subnet: rule.wants_same_subnet(),
@@ -75,6 +86,8 @@ impl Rule {
     pub(crate) fn options(&self) -> impl Iterator<Item = &'static str> {
         let options = [
             ("same-subnet", self.same_subnet),
+            ("when", self.deferred),
+            ("force", self.forced),
             ("shield", self.shield),
             ("audit", self.audit),
         ];

@@ -9,12 +9,14 @@ use arpguard_common::{
     abi,
     policy::EVERY_DEVICE,
     verdict::{Mode, Policy},
+    wire::Mac,
 };
 use ipnet::Ipv4Net;
 
 use super::rules::rip_text;
 use crate::{
     config::only,
+    datapath::Place,
     device::Device,
     host::Host,
     plan::State,
@@ -34,6 +36,8 @@ struct Attributes {
     devices: Vec<String>,
     /// The sender, where the policy lets one choose.
     rip: Option<String>,
+    /// The hardware address, where the policy names one.
+    mac: Option<Mac>,
     shield: bool,
     same_subnet: bool,
     audit: bool,
@@ -77,9 +81,10 @@ pub(crate) fn write(out: &mut dyn Write, state: &State, host: &Host) -> io::Resu
 fn blocks(state: &State, guarded: &[&Device], host: &Host) -> BTreeMap<Attributes, Vec<Ipv4Net>> {
     // Of equal rules for one prefix, the devices are told together.
     let mut same: BTreeMap<_, Same<'_>> = BTreeMap::new();
-    for ((device, prefix), rule) in state.rules.iter() {
+    for (place, rule) in state.rules.iter() {
+        let Place { device, prefix, .. } = *place;
         let named = match rule.policy() {
-            Policy::Hide | Policy::Strict => *device,
+            Policy::Hide | Policy::Strict | Policy::Answer | Policy::Bind => device,
             Policy::Pin => rule.home(),
         };
         let everywhere = named == EVERY_DEVICE;
@@ -87,7 +92,7 @@ fn blocks(state: &State, guarded: &[&Device], host: &Host) -> BTreeMap<Attribute
         if found.is_none() && !everywhere {
             continue;
         }
-        let key = (*prefix, everywhere, rule.to_bytes());
+        let key = (prefix, everywhere, rule.to_bytes());
         let devices = Vec::new();
         let rule = *rule;
         let entry = same.entry(key).or_insert(Same { rule, devices });
@@ -100,8 +105,9 @@ fn blocks(state: &State, guarded: &[&Device], host: &Host) -> BTreeMap<Attribute
             devices: devices.iter().map(|device| device.name.clone()).collect(),
             rip: match rule.policy() {
                 Policy::Hide => Some(rip_text(rule)),
-                Policy::Pin | Policy::Strict => None,
+                Policy::Pin | Policy::Strict | Policy::Answer | Policy::Bind => None,
             },
+            mac: rule.mac(),
             shield: rule.shields(),
             same_subnet: rule.wants_same_subnet(),
             audit: rule.mode() == Mode::Audit,
@@ -128,7 +134,8 @@ fn is_forced(
             (Kind::Hide { rip, shield }, on, EVERY_DEVICE)
         }
         (Policy::Pin, _) => (Kind::Pin, guarded, rule.home()),
-        (Policy::Strict, _) => return false,
+        (Policy::Answer, _) => return rule.is_forced(),
+        (Policy::Strict | Policy::Bind, _) => return false,
     };
     let block = Block {
         kind,
@@ -146,6 +153,7 @@ fn block(out: &mut dyn Write, attributes: &Attributes, prefixes: &[Ipv4Net]) -> 
         policy,
         devices,
         rip,
+        mac,
         shield,
         same_subnet,
         audit,
@@ -154,10 +162,10 @@ fn block(out: &mut dyn Write, attributes: &Attributes, prefixes: &[Ipv4Net]) -> 
     writeln!(out, "\n[[{}]]", policy.name())?;
     match (policy, prefixes) {
         (Policy::Strict, _) => {}
-        (Policy::Hide | Policy::Pin, [prefix]) => {
+        (_, [prefix]) => {
             writeln!(out, "ip = {}", quoted(&prefix_text(*prefix)))?;
         }
-        (Policy::Hide | Policy::Pin, prefixes) => {
+        (_, prefixes) => {
             writeln!(out, "ip = [")?;
             for prefix in prefixes {
                 writeln!(out, "  {},", quoted(&prefix_text(*prefix)))?;
@@ -168,6 +176,9 @@ fn block(out: &mut dyn Write, attributes: &Attributes, prefixes: &[Ipv4Net]) -> 
     if let Some(rip) = rip {
         writeln!(out, "rip = {}", quoted(rip))?;
     }
+    if let Some(mac) = mac {
+        writeln!(out, "mac = {}", quoted(&mac.to_string()))?;
+    }
     match (policy, devices.as_slice()) {
         // One device, which is no pattern.
         (Policy::Pin, devices) => {
@@ -175,8 +186,8 @@ fn block(out: &mut dyn Write, attributes: &Attributes, prefixes: &[Ipv4Net]) -> 
                 writeln!(out, "dev = {}", quoted(name))?;
             }
         }
-        (Policy::Hide | Policy::Strict, []) => {}
-        (Policy::Hide | Policy::Strict, devices) => {
+        (_, []) => {}
+        (_, devices) => {
             let names: Vec<_> = devices.iter().map(|name| quoted(&only(name))).collect();
             writeln!(out, "dev = [{}]", names.join(", "))?;
         }

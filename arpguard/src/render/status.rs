@@ -3,17 +3,19 @@
 use std::{net::Ipv4Addr, path::PathBuf};
 
 use arpguard_common::{
-    abi::{Shape, counter},
+    abi::counter,
     policy::View,
     verdict::{Mode, Policy, Reason},
 };
 use serde::Serialize;
 
 use crate::{
+    clock::Wall,
     datapath::{Attached, Datapath, Egress, Ingress, Keeper, Totals},
     error::Result,
     host::Host,
     netlink::Netlink,
+    policy::EVERY_ADDRESS,
 };
 
 /// The state of a network namespace.
@@ -23,7 +25,7 @@ pub struct Status {
     pub pins: Option<PathBuf>,
     /// Whether the agent holds it, since nothing can be pinned. With neither, nothing is loaded.
     pub held: bool,
-    /// How many single addresses are hidden or pinned, counting each device that one is hidden on.
+    /// How many single addresses rules are for, counting each device that has one of its own.
     pub addresses: u32,
     /// How many prefixes are, likewise.
     pub prefixes: u32,
@@ -46,8 +48,27 @@ pub struct Device {
     pub note: String,
     /// Whether it is held to what it owns.
     pub strict: bool,
+    /// Who was heard to have addresses that are hidden, pinned or answered here.
+    pub claims: Vec<Claim>,
     /// What was done to frames. Counters of nothing are left out.
     pub counters: Vec<Counter>,
+}
+
+/// Who was last heard on a device to have an address.
+#[derive(Debug, Serialize)]
+pub struct Claim {
+    /// The address.
+    pub address: Ipv4Addr,
+    /// The station's hardware address.
+    pub mac: String,
+    /// The device of this host that has this hardware address, if one has: it hears itself.
+    pub here: Option<String>,
+    /// When the station was first heard since another was, as RFC 3339 writes it.
+    pub since: String,
+    /// When it was last heard, to the second, likewise.
+    pub seen: String,
+    /// How often another station than the last was heard.
+    pub changes: u64,
 }
 
 /// How many frames had one verdict.
@@ -86,22 +107,19 @@ pub async fn read(datapath: Option<&Datapath>, host: &Host, netlink: &Netlink) -
             egress: attached.egress.map(Egress::name),
             note: attached.note,
             strict: datapath.is_some_and(|datapath| is_strict(datapath, device.index)),
+            claims: Vec::new(),
             counters: totals.as_ref().map(counters).unwrap_or_default(),
         });
     }
-    let Shape {
-        exact,
-        exact_on_device,
-        ..
-    } = datapath.map(Datapath::rules).unwrap_or_default();
+    if let Some(datapath) = datapath {
+        add_claims(datapath, host, &mut devices)?;
+    }
+    let shape = datapath.map(Datapath::rules).unwrap_or_default();
     let mut prefixes = 0_u32;
     if let Some(datapath) = datapath {
         for rule in datapath.maps.prefix_rules() {
-            let (_, _, rule) = rule?;
-            prefixes += match rule.policy() {
-                Policy::Hide | Policy::Pin => 1,
-                Policy::Strict => 0,
-            };
+            let (place, _) = rule?;
+            prefixes += u32::from(place.prefix != EVERY_ADDRESS);
         }
     }
     let (pins, held) = match datapath.map(Datapath::keeper) {
@@ -112,10 +130,36 @@ pub async fn read(datapath: Option<&Datapath>, host: &Host, netlink: &Netlink) -
     Ok(Status {
         pins,
         held,
-        addresses: exact + exact_on_device,
+        addresses: shape.addresses(),
         prefixes,
         devices,
     })
+}
+
+/// Adds to each device who claims what. What a rule is about no longer is nobody's business.
+fn add_claims(datapath: &Datapath, host: &Host, devices: &mut [Device]) -> Result<()> {
+    let mut claims = datapath.maps.claims()?;
+    claims.sort_unstable_by_key(|(key, _)| *key);
+    for (key, claim) in claims {
+        let address = Ipv4Addr::from(key.address);
+        let rule = View::new(&datapath.maps, key.device()).found(address);
+        let is_watched = rule.is_some_and(|rule| rule.policy() != Policy::Strict);
+        let mut devices = devices.iter_mut();
+        if let Some(device) = devices.find(|device| device.index == key.device())
+            && is_watched
+        {
+            let here = host.devices.iter().find(|own| own.mac == Some(claim.mac));
+            device.claims.push(Claim {
+                address,
+                mac: claim.mac.to_string(),
+                here: here.map(|own| own.name.clone()),
+                since: Wall::at(claim.since).rfc_3339().to_string(),
+                seen: Wall::at(claim.seen).rfc_3339().to_string(),
+                changes: claim.changes,
+            });
+        }
+    }
+    Ok(())
 }
 
 /// Whether a device is held to what it owns. Only a rule for every address is found for one that no

@@ -14,7 +14,7 @@ const SHORTEST: u16 = 16;
 
 pub(crate) fn rules(out: &mut dyn Write, rules: &[Rule], width: Option<u16>) -> io::Result<()> {
     if rules.is_empty() {
-        return writeln!(out, "no address is hidden here");
+        return writeln!(out, "no policy is in force here");
     }
     let mut table = columns(&["POLICY", "ADDRESS", "DEVICE", "SENDER", "OPTIONS"], width);
     for rule in rules {
@@ -23,7 +23,7 @@ pub(crate) fn rules(out: &mut dyn Write, rules: &[Rule], width: Option<u16>) -> 
             rule.policy,
             &or_dash(&rule.address_text().unwrap_or_default()),
             rule.device.as_deref().unwrap_or("every"),
-            &rule.rip,
+            rule.mac.as_ref().unwrap_or(&rule.rip),
             &or_dash(&options.join(" ")),
         ]);
     }
@@ -43,7 +43,7 @@ pub(crate) fn status(out: &mut dyn Write, status: &Status, width: Option<u16>) -
     };
     writeln!(
         out,
-        "{} and {} hidden or pinned{strict}; {kept}\n",
+        "rules for {} and {}{strict}; {kept}\n",
         count(status.addresses, "address", "addresses"),
         count(status.prefixes, "prefix", "prefixes"),
     )?;
@@ -62,6 +62,7 @@ pub(crate) fn status(out: &mut dyn Write, status: &Status, width: Option<u16>) -
         ]);
     }
     write(out, &table)?;
+    claims(out, status, width)?;
     let mut table = columns(&["DEVICE", "POLICY", "REASON", "OUTCOME", "FRAMES"], width);
     for device in &status.devices {
         for counter in &device.counters {
@@ -80,6 +81,32 @@ pub(crate) fn status(out: &mut dyn Write, status: &Status, width: Option<u16>) -
     }
     if table.row_count() == 0 {
         return writeln!(out, "\nno ARP was seen yet");
+    }
+    writeln!(out)?;
+    write(out, &table)
+}
+
+/// Who claims what is hidden, pinned or answered, if anybody does.
+fn claims(out: &mut dyn Write, status: &Status, width: Option<u16>) -> io::Result<()> {
+    let names = ["DEVICE", "ADDRESS", "CLAIMED BY", "SINCE", "CHANGES"];
+    let mut table = columns(&names, width);
+    for device in &status.devices {
+        for claim in &device.claims {
+            let by = match &claim.here {
+                Some(own) => format!("{} (this host's {own})", claim.mac),
+                None => claim.mac.clone(),
+            };
+            table.add_row([
+                device.name.as_str(),
+                &claim.address.to_string(),
+                &by,
+                &claim.since,
+                &claim.changes.to_string(),
+            ]);
+        }
+    }
+    if table.row_count() == 0 {
+        return Ok(());
     }
     writeln!(out)?;
     write(out, &table)

@@ -13,11 +13,7 @@ fn change(session: &mut Session) -> Result<()> {
     let Some(datapath) = session.datapath() else {
         return Ok(());
     };
-    let remove = |(device, prefix, _)| Change {
-        device,
-        prefix,
-        rule: None,
-    };
+    let remove = |(place, _)| Change { place, rule: None };
     let changes: Vec<_> = datapath
         .maps
         .rules()

@@ -33,7 +33,7 @@ pub(super) async fn set(
     attach: Mode,
 ) -> Result<()> {
     let changes = plan::set(placed);
-    let rule = |(device, prefix)| session.datapath()?.maps.rule(device, prefix);
+    let rule = |place| session.datapath()?.maps.rule(place);
     let places = placed.places();
     let hidden = |address| {
         let devices = placed.devices.iter().map(|device| &device.index);
@@ -49,14 +49,14 @@ pub(super) async fn set(
     };
     policy::check_on(slice::from_ref(placed), &session.host, hidden)?;
     for change in &changes {
-        let place = (change.device, change.prefix);
+        let place = change.place;
         if let Some(new) = change.rule
             && let Some((old, other)) = clash(place, new, rule)
         {
             let tried = new.policy().name();
-            let prefix = prefix_text(change.prefix);
+            let prefix = prefix_text(place.prefix);
             let state = state_text(old, other, &session.host);
-            let advice = undo_text(other.policy(), change.prefix);
+            let advice = undo_text(other.policy(), place.prefix);
             return Err(Error::new(tried, prefix, format!("it is {state}")).advise(advice));
         }
     }

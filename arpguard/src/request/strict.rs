@@ -82,7 +82,7 @@ fn check_silent(session: &Session, placed: &Placed<'_>) -> Result<()> {
         && let Some(datapath) = session.datapath()
     {
         for rule in datapath.maps.rules() {
-            let (_, _, rule) = rule?;
+            let (_, rule) = rule?;
             silent.retain(|device| device.index != rule.home());
         }
     }
@@ -99,7 +99,7 @@ fn check_silent(session: &Session, placed: &Placed<'_>) -> Result<()> {
 
 fn turn_off(session: &mut Session, dev: &[String]) -> Result<()> {
     let everywhere = vec![EVERY_DEVICE];
-    let rule = |device, prefix| session.datapath()?.maps.rule(device, prefix);
+    let rule = |place| session.datapath()?.maps.rule(place);
     let find = |places: &[u32]| plan::unset(Policy::Strict, EVERY_ADDRESS, places, rule);
     // Of several devices each must be strict by itself.
     for name in dev {

@@ -44,7 +44,7 @@ pub(super) fn removals(
     let mut changes = Vec::new();
     for prefix in prefixes {
         let datapath = session.datapath();
-        let rule = |device, prefix| datapath?.maps.rule(device, prefix);
+        let rule = |place| datapath?.maps.rule(place);
         let removed = plan::unset(policy, *prefix, places, rule);
         if removed.is_empty() {
             return Err(none(datapath, verb, policy, *prefix, places));
@@ -67,7 +67,7 @@ fn none(
         let mut views = places
             .iter()
             .map(|device| View::new(&datapath.maps, *device));
-        let rule = views.find_map(|view| view.found(prefix.addr()))?;
+        let rule = views.find_map(|view| view.longest_match(policy.book(), prefix.addr()))?;
         let covering = Ipv4Net::new(prefix.addr(), rule.prefix_len()).ok()?;
         (rule.policy() == policy).then_some(covering)
     });

@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use arpguard_common::{
     abi::counter,
     verdict::{Mode, Policy, Reason},
+    wire::Mac,
 };
 
 use crate::{
@@ -65,8 +66,12 @@ pub(super) enum Expect {
     Audit(Reason),
     /// It goes no further.
     Drop(Reason),
+    /// It goes on, and a policy has found that it should.
+    Stand(Reason),
     /// It is answered.
     Answer,
+    /// It is answered with this hardware address.
+    AnswerWith(Mac),
     /// It goes on with this sender.
     Rewrite(Ipv4Addr),
 }
@@ -88,12 +93,17 @@ impl Expect {
             Self::Pass(reason) => (Judged::Undecided(reason), same()),
             Self::Audit(reason) => (Judged::Audited(policy, reason), same()),
             Self::Drop(reason) => (Judged::By(policy, reason), None),
-            Self::Answer => {
-                let reply = arp::reply(device.mac(), frame.tpa, frame.sha, frame.spa);
-                (
-                    Judged::By(policy, Reason::MartianRequest),
-                    Some(reply.bytes()),
-                )
+            Self::Stand(reason) => (Judged::By(policy, reason), same()),
+            Self::Answer => Self::AnswerWith(device.mac()).of(frame, device, policy),
+            Self::AnswerWith(mac) => {
+                let reason = match policy {
+                    Policy::Answer => Reason::AnsweredRequest,
+                    Policy::Hide | Policy::Pin | Policy::Strict | Policy::Bind => {
+                        Reason::MartianRequest
+                    }
+                };
+                let reply = arp::reply(mac, frame.tpa, frame.sha, frame.spa);
+                (Judged::By(policy, reason), Some(reply.bytes()))
             }
             Self::Rewrite(rip) => (
                 Judged::By(policy, Reason::LeakingRequest),

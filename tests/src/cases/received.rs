@@ -11,20 +11,23 @@ use super::{Case, Direction, expect::Expect, vary::Row};
 use crate::{
     arp::{AD, Frame, NOBODY, Q, announcement, announcing_reply, probe, reply, request},
     fixture::{
-        AUDITED, AUDITED_ON_ETH0, AUDITED_STRICT, Device, HIDDEN_IN_PINNED, IN_PINNED, IN_PREFIX,
-        LONGEST, ON_ETH1, OTHER, PINNED, PINNED_AND_HIDDEN, PINNED_AUDITED, PINNED_IN_HIDDEN,
-        PINNED_TO_MUTE, PINNED_TO_STRICT, RIP, SECOND, SHIELDED, STRICT, VIP,
+        ANSWERED, ANSWERED_AUDITED, ANSWERED_WITH, AUDITED, AUDITED_ON_ETH0, AUDITED_STRICT, BOUND,
+        BOUND_AND_HIDDEN, BOUND_AUDITED, BOUND_TO_VRRP, CONTESTED, Device, FORCED, GIVEN,
+        HIDDEN_IN_PINNED, IN_ANSWERED, IN_BOUND, IN_PINNED, IN_PREFIX, LONGEST, ON_ETH1, OTHER,
+        PINNED, PINNED_AND_HIDDEN, PINNED_AUDITED, PINNED_IN_HIDDEN, PINNED_TO_MUTE,
+        PINNED_TO_STRICT, RIP, SECOND, SHIELDED, STRICT, VIP, VRRP,
     },
 };
 
 use Device::{Eth0, Eth1, Eth2, Eth3, Eth4, Eth5};
-use Policy::{Pin, Strict};
+use Policy::{Answer, Bind, Pin, Strict};
 
 const ASKED: Expect = Expect::Drop(Reason::HiddenRequest);
 const PROBED: Expect = Expect::Drop(Reason::HiddenProbe);
 const CLAIMED: Expect = Expect::Drop(Reason::ShieldedClaim);
 const FOREIGN: Expect = Expect::Drop(Reason::ForeignRequest);
 const FOREIGN_PROBE: Expect = Expect::Drop(Reason::ForeignProbe);
+const FALSE: Expect = Expect::Drop(Reason::FalseClaim);
 const ANSWER: Expect = Expect::Answer;
 const PERMIT: Expect = Expect::PERMIT;
 
@@ -40,6 +43,8 @@ pub(super) fn cases() -> Vec<Case> {
     rows.extend(pinned());
     rows.extend(strict());
     rows.extend(director());
+    rows.extend(answered());
+    rows.extend(bound());
     rows.extend(in_vlans());
     rows.extend(malformed());
     cases.extend(rows.iter().map(Row::once));
@@ -93,6 +98,9 @@ fn in_all_forms() -> Vec<Row> {
         row(Eth3, "a strict device drops what asks for another's", asks(Eth3, RIP), FOREIGN).by(Strict),
         row(Eth3, "a probe for another's too", probe(peer, RIP), FOREIGN_PROBE).by(Strict),
         row(Eth3, "and passes what asks for its own", asks(Eth3, STRICT), PERMIT),
+        row(Eth1, "a request for what is answered is", asks(Eth1, ANSWERED), ANSWER).by(Answer),
+        row(Eth1, "a probe for it too", probe(Eth1.peer_mac(), ANSWERED), ANSWER).by(Answer),
+        row(Eth0, "a false claim is dropped", announcement(Eth1.peer_mac(), BOUND), FALSE).by(Bind),
     ]
 }
 
@@ -208,6 +216,61 @@ fn director() -> Vec<Row> {
         row(Eth0, "no answer under audit", asks_as(Eth0, AUDITED, RIP), audited),
         row(Eth0, "nor under a device's audit", asks_as(Eth0, by_device, RIP), audited),
         row(Eth1, "but elsewhere there is", asks_as(Eth1, by_device, OTHER), ANSWER),
+    ]
+}
+
+/// What arpguard replies for.
+#[rustfmt::skip] // one line for each row
+fn answered() -> Vec<Row> {
+    let peer = Eth1.peer_mac();
+    let client = Eth1.peer();
+    let elsewhere = Mac([2, 0, 0, 0, 0, 0x77]);
+    let audited = Expect::Audit(Reason::AnsweredRequest);
+    let contested = Expect::Stand(Reason::ContestedRequest);
+    let away = asks(Eth1, ANSWERED).to(elsewhere);
+    vec![
+        row(Eth0, "on another device it is hidden", asks(Eth0, ANSWERED), ASKED),
+        row(Eth1, "what asks another station for it is not answered", away, PERMIT),
+        row(Eth1, "what nobody has is answered as is said", asks(Eth1, ANSWERED_WITH), Expect::AnswerWith(GIVEN)).by(Answer),
+        row(Eth0, "and nowhere else", asks(Eth0, ANSWERED_WITH), PERMIT),
+        row(Eth1, "under audit the kernel answers", asks(Eth1, ANSWERED_AUDITED), audited).by(Answer),
+        row(Eth1, "what another claims is left to it", asks(Eth1, CONTESTED), contested).by(Answer),
+        row(Eth1, "and so is a probe", probe(peer, CONTESTED), contested).by(Answer),
+        row(Eth1, "but not by force", asks(Eth1, FORCED), ANSWER).by(Answer),
+        row(Eth1, "its claim passes", announcement(peer, CONTESTED), PERMIT),
+        row(Eth3, "a strict device answers for what is answered", asks(Eth3, IN_ANSWERED), ANSWER).by(Answer),
+        row(Eth1, "a director that asks for it is answered, too", asks_as(Eth1, SHIELDED, ANSWERED), ANSWER).by(Answer),
+        row(Eth1, "in a VLAN nothing is answered", asks(Eth1, ANSWERED_WITH).tagged(&[(Q, 10)]), PERMIT),
+        row(Eth1, "a reply to a client passes", reply(peer, client, Eth1.mac(), OTHER), PERMIT),
+    ]
+}
+
+/// Who may claim what is bound.
+#[rustfmt::skip] // one line for each row
+fn bound() -> Vec<Row> {
+    let right = Eth0.peer_mac();
+    let wrong = Eth1.peer_mac();
+    let says = |mac, spa| reply(mac, spa, Eth0.mac(), RIP);
+    let asks = |mac, spa| request(mac, spa, RIP);
+    let audited = Expect::Audit(Reason::FalseClaim);
+    vec![
+        row(Eth0, "who may claim an address announces it", announcement(right, BOUND), PERMIT),
+        row(Eth0, "and replies", says(right, BOUND), PERMIT),
+        row(Eth0, "and asks", asks(right, BOUND), PERMIT),
+        row(Eth0, "another's reply is dropped", says(wrong, BOUND), FALSE).by(Bind),
+        row(Eth0, "and its request", asks(wrong, BOUND), FALSE).by(Bind),
+        row(Eth0, "and its announcement in a reply", announcing_reply(wrong, BOUND), FALSE).by(Bind),
+        row(Eth0, "a false claim is dropped in a prefix too", says(wrong, IN_BOUND), FALSE).by(Bind),
+        row(Eth0, "under audit it passes", says(wrong, BOUND_AUDITED), audited).by(Bind),
+        row(Eth0, "what asks for a VIP so is dropped under audit", request(wrong, BOUND_AUDITED, VIP), ASKED),
+        row(Eth0, "a probe for what is bound passes", probe(wrong, BOUND), PERMIT),
+        row(Eth0, "a binding on a device is not another's", says(wrong, BOUND_TO_VRRP), PERMIT),
+        row(Eth1, "a virtual router claims its own", announcement(VRRP, BOUND_TO_VRRP), PERMIT),
+        row(Eth1, "and nobody else does", announcement(wrong, BOUND_TO_VRRP), FALSE).by(Bind),
+        row(Eth0, "a hidden VIP may be bound to the director", asks(right, BOUND_AND_HIDDEN), ANSWER),
+        row(Eth0, "and is kept from others", asks(wrong, BOUND_AND_HIDDEN), FALSE).by(Bind),
+        row(Eth0, "in a VLAN a binding on every device holds", says(wrong, BOUND).tagged(&[(Q, 10)]), FALSE).by(Bind),
+        row(Eth1, "and one on the parent does not", announcement(wrong, BOUND_TO_VRRP).tagged(&[(Q, 10)]), PERMIT),
     ]
 }
 

@@ -98,6 +98,23 @@ impl Namespace {
         output.stdout
     }
 
+    /// Runs `arpguard --netns NAME` with one line of arguments, split at spaces, that must fail with
+    /// this exit status and say this, and nothing else.
+    pub fn refuses(&self, line: &str, status: i32, message: &str) {
+        let output = self.arpguard(&line.split_whitespace().collect::<Vec<_>>());
+        let told = (
+            output.status.code(),
+            output.stdout.as_str(),
+            output.stderr.as_str(),
+        );
+        let expected = format!("arpguard: {message}\n");
+        assert_eq!(
+            told,
+            (Some(status), "", expected.as_str()),
+            "arpguard {line}"
+        );
+    }
+
     /// Runs `work` on a thread that has entered this namespace, and waits for it.
     pub fn enter<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
         thread::scope(|scope| {

@@ -14,42 +14,42 @@ use crate::{
     error::{Error, Result, errno},
 };
 
+/// Reads a rule as some version lays it out.
+pub(in crate::datapath) type Parse = fn(Bytes) -> Option<Rule>;
+
 impl Maps {
-    /// The rule for exactly this prefix on this device.
-    pub fn rule(&self, device: u32, prefix: Ipv4Net) -> Option<Rule> {
-        let rule = if prefix.prefix_len() == 32 {
-            self.exact(device, prefix.addr())
+    /// The rule at exactly this place.
+    pub fn rule(&self, place: Place) -> Option<Rule> {
+        let rule = if place.prefix.prefix_len() == 32 {
+            self.exact(key(place))
         } else {
             self.prefixes
-                .get(&trie_key(device, prefix), 0)
+                .get(&trie_key(key(place), place.prefix), 0)
                 .ok()
                 .and_then(Rule::from_bytes)
         };
         // A trie also finds shorter prefixes.
-        rule.filter(|rule| rule.prefix_len() == prefix.prefix_len())
+        rule.filter(|rule| rule.prefix_len() == place.prefix.prefix_len())
     }
 
-    /// All rules, with the device (or every one) and the prefix that each is about.
-    pub fn rules(&self) -> impl Iterator<Item = Result<(u32, Ipv4Net, Rule)>> + '_ {
-        rules(&self.addresses, &self.prefixes)
+    /// All rules, with the place of each.
+    pub fn rules(&self) -> impl Iterator<Item = Result<(Place, Rule)>> + '_ {
+        rules(&self.addresses, &self.prefixes, Rule::from_bytes)
     }
 
     /// As [`Self::rules`], of the prefixes alone.
-    pub fn prefix_rules(&self) -> impl Iterator<Item = Result<(u32, Ipv4Net, Rule)>> + '_ {
-        of_prefixes(&self.prefixes)
+    pub fn prefix_rules(&self) -> impl Iterator<Item = Result<(Place, Rule)>> + '_ {
+        of_prefixes(&self.prefixes, Rule::from_bytes)
     }
 
-    pub(in crate::datapath) fn set_rule(
-        &mut self,
-        (device, prefix): Place,
-        rule: Rule,
-    ) -> Result<()> {
+    pub(in crate::datapath) fn set_rule(&mut self, place: Place, rule: Rule) -> Result<()> {
+        let prefix = place.prefix;
         let bytes = rule.to_bytes();
         let written = if prefix.prefix_len() == 32 {
-            self.addresses
-                .insert(Key::new(device, prefix.addr()).to_bytes(), bytes, 0)
+            self.addresses.insert(key(place).to_bytes(), bytes, 0)
         } else {
-            self.prefixes.insert(&trie_key(device, prefix), bytes, 0)
+            self.prefixes
+                .insert(&trie_key(key(place), prefix), bytes, 0)
         };
         written.map_err(|cause| match errno(&cause) {
             Some(Errno::E2BIG | Errno::ENOSPC) if prefix.prefix_len() == 32 => {
@@ -61,42 +61,53 @@ impl Maps {
     }
 
     /// Removing what is not there is no error.
-    pub(in crate::datapath) fn remove_rule(&mut self, (device, prefix): Place) -> Result<()> {
+    pub(in crate::datapath) fn remove_rule(&mut self, place: Place) -> Result<()> {
+        let prefix = place.prefix;
         let removed = if prefix.prefix_len() == 32 {
-            self.addresses
-                .remove(&Key::new(device, prefix.addr()).to_bytes())
+            self.addresses.remove(&key(place).to_bytes())
         } else {
-            self.prefixes.remove(&trie_key(device, prefix))
+            self.prefixes.remove(&trie_key(key(place), prefix))
         };
         absent_is_fine(removed).map_err(|cause| Error::from_cause("remove a rule", prefix, &cause))
     }
 }
 
-/// All rules of two tables.
+/// The key of a place; in a trie its length is that of the prefix.
+pub(in crate::datapath) const fn key(place: Place) -> Key {
+    Key::new(place.book, place.device, place.prefix.addr())
+}
+
+/// All rules of two tables, which `parse` reads.
 pub(in crate::datapath) fn rules<'a>(
     addresses: &'a HashMap<MapData, Bytes, Bytes>,
     prefixes: &'a LpmTrie<MapData, Bytes, Bytes>,
-) -> impl Iterator<Item = Result<(u32, Ipv4Net, Rule)>> + 'a {
-    let single = addresses.iter().filter_map(|entry| match entry {
-        Ok((key, bytes)) => parse(key, bytes).map(Ok),
+    parse: Parse,
+) -> impl Iterator<Item = Result<(Place, Rule)>> + 'a {
+    let single = addresses.iter().filter_map(move |entry| match entry {
+        Ok((key, bytes)) => placed(key, parse(bytes)?).map(Ok),
         Err(cause) => Some(Err(unreadable(map::ADDRESSES, &cause))),
     });
-    single.chain(of_prefixes(prefixes))
+    single.chain(of_prefixes(prefixes, parse))
 }
 
 fn of_prefixes(
     prefixes: &LpmTrie<MapData, Bytes, Bytes>,
-) -> impl Iterator<Item = Result<(u32, Ipv4Net, Rule)>> + '_ {
-    prefixes.iter().filter_map(|entry| match entry {
-        Ok((key, bytes)) => parse(key.data(), bytes).map(Ok),
+    parse: Parse,
+) -> impl Iterator<Item = Result<(Place, Rule)>> + '_ {
+    prefixes.iter().filter_map(move |entry| match entry {
+        Ok((key, bytes)) => placed(key.data(), parse(bytes)?).map(Ok),
         Err(cause) => Some(Err(unreadable(map::PREFIXES, &cause))),
     })
 }
 
-fn parse(key: Bytes, bytes: Bytes) -> Option<(u32, Ipv4Net, Rule)> {
-    let (key, rule) = (Key::from_bytes(key), Rule::from_bytes(bytes)?);
-    let prefix = Ipv4Net::new(key.address.into(), rule.prefix_len()).ok()?;
-    Some((u32::from_be_bytes(key.device), prefix, rule))
+fn placed(key: Bytes, rule: Rule) -> Option<(Place, Rule)> {
+    let key = Key::from_bytes(key);
+    let place = Place {
+        device: key.device(),
+        prefix: Ipv4Net::new(key.address.into(), rule.prefix_len()).ok()?,
+        book: key.book(),
+    };
+    Some((place, rule))
 }
 
 fn full(prefix: Ipv4Net, what: &str, most: u32) -> Error {

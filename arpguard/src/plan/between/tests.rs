@@ -1,9 +1,9 @@
 use std::net::Ipv4Addr;
 
 use arpguard_common::{
-    abi::{Local, Rule, Shape},
+    abi::{Key, Local, Rule, Shape},
     policy::{EVERY_DEVICE, Tables, View},
-    verdict::Mode,
+    verdict::{Mode, Policy},
     wire::Mac,
 };
 use ipnet::Ipv4Net;
@@ -44,9 +44,7 @@ impl Kernel {
 
     /// Applies a change, and gives the tables after each write.
     fn apply(&mut self, changes: &[Change]) -> (Vec<Self>, Vec<Change>) {
-        let script = script(changes, self.shape, |device, prefix| {
-            self.rules.at((device, prefix))
-        });
+        let script = script(changes, self.shape, |place| self.rules.at(place));
         let steps = script.writes.iter().map(|write| {
             self.write(*write);
             self.clone()
@@ -60,12 +58,16 @@ impl Tables for Kernel {
         self.shape
     }
 
-    fn exact(&self, device: u32, address: Ipv4Addr) -> Option<Rule> {
-        self.rules.exact(device, address)
+    fn exact(&self, key: Key) -> Option<Rule> {
+        self.rules.exact(key)
     }
 
-    fn prefix(&self, device: u32, address: Ipv4Addr) -> Option<Rule> {
-        self.rules.prefix(device, address)
+    fn prefix(&self, key: Key) -> Option<Rule> {
+        self.rules.prefix(key)
+    }
+
+    fn claimant(&self, key: Key) -> Option<Mac> {
+        self.rules.claimant(key)
     }
 
     fn local(&self, device: u32, target: Ipv4Addr) -> Option<Local> {
@@ -97,17 +99,31 @@ fn rule() -> impl Strategy<Value = (Place, Rule)> {
         |(device, prefix, mode, shield, rip)| {
             let rip = (rip > 0).then_some(Ipv4Addr::new(10, 0, 1, rip));
             let rule = Rule::hide(prefix.prefix_len(), rip, mode, shield);
-            ((device, prefix), rule)
+            placed(device, prefix, rule)
         },
     );
     let pin = (prefix(), 1_u32..5, mode()).prop_map(|(prefix, home, mode)| {
         let rule = Rule::pin(prefix.prefix_len(), home, mode);
-        ((EVERY_DEVICE, prefix), rule)
+        placed(EVERY_DEVICE, prefix, rule)
     });
-    let strict = (devices, any::<bool>(), mode()).prop_map(|(device, same_subnet, mode)| {
-        ((device, EVERY_ADDRESS), Rule::strict(same_subnet, mode))
+    let strict =
+        (devices.clone(), any::<bool>(), mode()).prop_map(|(device, same_subnet, mode)| {
+            placed(device, EVERY_ADDRESS, Rule::strict(same_subnet, mode))
+        });
+    let answer =
+        (1_u32..3, prefix(), mode(), any::<bool>()).prop_map(|(device, prefix, mode, forced)| {
+            let rule = Rule::answer(prefix.prefix_len(), None, mode, false, forced);
+            placed(device, prefix, rule)
+        });
+    let bind = (devices, prefix(), mode(), 1_u8..3).prop_map(|(device, prefix, mode, last)| {
+        let rule = Rule::bind(prefix.prefix_len(), Mac([2, 0, 0, 0, 0, last]), mode);
+        placed(device, prefix, rule)
     });
-    prop_oneof![3 => hide, 3 => pin, 1 => strict]
+    prop_oneof![3 => hide, 3 => pin, 1 => strict, 2 => answer, 2 => bind]
+}
+
+fn placed(device: u32, prefix: Ipv4Net, rule: Rule) -> (Place, Rule) {
+    (Place::new(rule.policy(), device, prefix), rule)
 }
 
 fn policy() -> impl Strategy<Value = Rules> {
@@ -120,12 +136,15 @@ fn policy() -> impl Strategy<Value = Rules> {
     })
 }
 
-/// What each device sees of each address: the rule that is found, and so that which holds.
+/// What each device sees of each address: the rule of each book that is found.
 fn seen(tables: &impl Tables) -> Vec<Option<Rule>> {
     let devices = EVERY_DEVICE..4;
     let view = |device| {
         let view = View::new(tables, device);
-        (0..18).map(move |last| view.rule(Ipv4Addr::new(10, 0, 0, last)))
+        (0..18).flat_map(move |last| {
+            let address = Ipv4Addr::new(10, 0, 0, last);
+            [view.found(address), view.bound(address)]
+        })
     };
     devices.flat_map(view).collect()
 }
@@ -178,12 +197,7 @@ proptest! {
         if !steps.is_empty() {
             let mut failed = at.get(&steps).clone();
             let middle = failed.rules.clone();
-            failed.shape = Shape {
-                exact: 12,
-                exact_on_device: 12,
-                prefixes: 12,
-                prefixes_on_device: 12,
-            };
+            failed.shape = Shape::from_words([12; Shape::WORDS]);
             let (steps, _) = failed.apply(&undo);
             prop_assert_eq!(&failed.rules, &now);
             check_steps(&steps, &middle, &now)?;
@@ -194,7 +208,7 @@ proptest! {
 #[test]
 fn the_rules_that_overrule_come_first_and_go_last() {
     let rule = |length| Rule::hide(length, None, Mode::Enforce, false);
-    let place = |device, text: &str| (device, text.parse::<Ipv4Net>().unwrap());
+    let place = |device, text: &str| Place::new(Policy::Hide, device, text.parse().unwrap());
     let places = [
         place(EVERY_DEVICE, "10.0.0.0/24"),
         place(2, "10.0.0.0/24"),
@@ -203,12 +217,10 @@ fn the_rules_that_overrule_come_first_and_go_last() {
     ];
     let mut policy = Rules::default();
     for place in places {
-        policy.insert(place, rule(place.1.prefix_len()));
+        policy.insert(place, rule(place.prefix.prefix_len()));
     }
     let written = |now: &Rules, wanted: &Rules| {
-        let script = script(&between(now, wanted), now.shape(), |device, prefix| {
-            now.at((device, prefix))
-        });
+        let script = script(&between(now, wanted), now.shape(), |place| now.at(place));
         let place = |write: &Write| match write {
             Write::Rule(place, _) | Write::Removal(place) => Some(*place),
             Write::Shape(_) => None,

@@ -1,4 +1,4 @@
-use arpguard_common::verdict::Mode;
+use arpguard_common::verdict::{Mode, Policy};
 
 use super::*;
 use crate::device::fixture;
@@ -8,7 +8,7 @@ fn rules(all: &[(u32, &str, Mode)]) -> Rules {
     for (device, prefix, mode) in all {
         let prefix: Ipv4Net = prefix.parse().unwrap();
         rules.insert(
-            (*device, prefix),
+            Place::new(Policy::Hide, *device, prefix),
             Rule::hide(prefix.prefix_len(), None, *mode, false),
         );
     }

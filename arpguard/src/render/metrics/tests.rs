@@ -34,8 +34,8 @@ fn each_counter_has_a_series_and_what_cannot_be_has_none_until_it_is() {
         ..Metrics::default()
     };
     let empty = lines(&metrics, "arpguard_frames_total{");
-    // What hide, pin and strict may decide, in both modes, and what nobody does.
-    assert_eq!(empty.len(), 2 * (9 + 8 + 7) + 2);
+    // What hide, pin, strict, answer and bind may decide, in both modes, and what nobody does.
+    assert_eq!(empty.len(), 2 * (10 + 9 + 7 + 4 + 1) + 2);
     assert!(empty.iter().all(|line| line.ends_with("} 0")), "{empty:?}");
 
     for (number, frames) in one.frames.iter_mut().zip(1..) {

@@ -9,6 +9,8 @@ use crate::{
     policy::EVERY_ADDRESS,
 };
 
+const MAC: Mac = Mac([0, 0, 0x5e, 0, 1, 0x33]);
+
 fn host() -> Host {
     Host {
         devices: vec![
@@ -24,7 +26,7 @@ fn saved(rules: &[(u32, &str, Option<&str>, Mode)], guarded: usize) -> String {
         let prefix: Ipv4Net = prefix.parse().unwrap();
         let rip = rip.map(|rip| rip.parse().unwrap());
         let rule = Rule::hide(prefix.prefix_len(), rip, *mode, false);
-        ((*device, prefix), rule)
+        (Place::new(Policy::Hide, *device, prefix), rule)
     });
     written(rules, guarded)
 }
@@ -96,7 +98,7 @@ audit = true
 
 #[test]
 fn pins_name_their_device_and_strict_those_that_it_is_on_for() {
-    let place = |device: u32, text: &str| (device, text.parse().unwrap());
+    let place = |device, prefix: &str| Place::new(Policy::Pin, device, prefix.parse().unwrap());
     let pin = |length, home| Rule::pin(length, home, Mode::Enforce);
     let rules = [
         (place(EVERY_DEVICE, "192.168.18.101/32"), pin(32, 2)),
@@ -106,10 +108,25 @@ fn pins_name_their_device_and_strict_those_that_it_is_on_for() {
         // To a device that is gone.
         (place(EVERY_DEVICE, "10.0.0.12/32"), pin(32, 7)),
         (
-            (EVERY_DEVICE, EVERY_ADDRESS),
+            Place::new(Policy::Strict, EVERY_DEVICE, EVERY_ADDRESS),
             Rule::strict(false, Mode::Audit),
         ),
-        ((3, EVERY_ADDRESS), Rule::strict(true, Mode::Enforce)),
+        (
+            Place::new(Policy::Strict, 3, EVERY_ADDRESS),
+            Rule::strict(true, Mode::Enforce),
+        ),
+        (
+            Place::new(Policy::Answer, 2, "10.0.0.13/32".parse().unwrap()),
+            Rule::answer(32, Some(MAC), Mode::Enforce, false, true),
+        ),
+        (
+            Place::new(Policy::Answer, 3, "10.0.0.13/32".parse().unwrap()),
+            Rule::answer(32, None, Mode::Enforce, false, false),
+        ),
+        (
+            Place::new(Policy::Bind, EVERY_DEVICE, "10.0.0.0/24".parse().unwrap()),
+            Rule::bind(24, MAC, Mode::Audit),
+        ),
     ];
     let blocks = "
 [[pin]]
@@ -134,6 +151,21 @@ audit = true
 [[strict]]
 dev = ['a[*]\"b']
 same-subnet = true
+
+[[answer]]
+ip = \"10.0.0.13\"
+dev = ['a[*]\"b']
+
+[[answer]]
+ip = \"10.0.0.13\"
+mac = \"00:00:5e:00:01:33\"
+dev = [\"eth0\"]
+force = true
+
+[[bind]]
+ip = \"10.0.0.0/24\"
+mac = \"00:00:5e:00:01:33\"
+audit = true
 ";
     let saved = written(rules, 2);
     assert_eq!(saved.strip_prefix(HEADER), Some(blocks), "{saved}");

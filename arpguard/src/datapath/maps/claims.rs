@@ -1,0 +1,46 @@
+//! Who is seen to have the addresses that policies are about.
+
+use arpguard_common::abi::{Claim, Key, map};
+use nix::errno::Errno;
+
+use super::{Maps, absent_is_fine, unreadable};
+use crate::error::{Error, Result, errno};
+
+impl Maps {
+    /// The last claim of an address on a device, by another station than the device itself.
+    pub fn claim(&self, key: Key) -> Option<Claim> {
+        let bytes = self.claims.get(&key.to_bytes(), 0).ok()?;
+        Some(Claim::from_bytes(&bytes))
+    }
+
+    /// All of them.
+    ///
+    /// # Errors
+    /// Where the map cannot be read.
+    pub fn claims(&self) -> Result<Vec<(Key, Claim)>> {
+        let mut claims = Vec::new();
+        for entry in self.claims.iter() {
+            match entry {
+                Ok((key, claim)) => claims.push((Key::from_bytes(key), Claim::from_bytes(&claim))),
+                // It has made room for another in the meantime.
+                Err(cause) if errno(&cause) == Some(Errno::ENOENT) => {}
+                Err(cause) => return Err(unreadable(map::CLAIMS, &cause)),
+            }
+        }
+        Ok(claims)
+    }
+
+    /// Forgets who has claimed an address on a device.
+    ///
+    /// # Errors
+    /// Where the kernel refuses.
+    pub fn forget_claim(&mut self, key: Key) -> Result<()> {
+        absent_is_fine(self.claims.remove(&key.to_bytes())).map_err(|cause| {
+            Error::from_cause(
+                "forget a claim of",
+                std::net::Ipv4Addr::from(key.address),
+                &cause,
+            )
+        })
+    }
+}
