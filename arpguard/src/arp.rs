@@ -16,6 +16,7 @@ mod sender;
 mod sign;
 mod socket;
 
+pub(crate) use self::packet::Packet;
 pub use self::{
     announce::Announcement,
     answers::{Answer, Answers},

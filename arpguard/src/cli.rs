@@ -3,6 +3,7 @@
 mod announce;
 mod args;
 mod doctor;
+mod explain;
 mod generate;
 mod lines;
 mod listen;
@@ -96,7 +97,7 @@ impl Context {
 
 /// Runs the command that the process was given.
 ///
-/// Exit status: 0 done, 1 it failed, 2 wrong usage, 3 `probe` or `doctor` found a fault.
+/// Exit status: 0 done, 1 it failed, 2 wrong usage, 3 `probe`, `doctor` or `explain` found a fault.
 pub fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
@@ -148,6 +149,7 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
             Verb::Policy(what) => policy::run(&context, what).await,
             Verb::Probe(what) => return probe::run(&context, what).await,
             Verb::Doctor(what) => return doctor::run(&context, what).await,
+            Verb::Explain(what) => return explain::run(&context, what).await,
             Verb::Announce(what) => announce::run(&context, what).await,
             Verb::Run(what) => run::run(&context, what).await,
             Verb::Monitor(what) => monitor::run(&context, what).await,

@@ -21,6 +21,7 @@ mod script;
 mod store;
 mod sys;
 mod transaction;
+mod trial;
 mod upgrade;
 mod writer;
 
@@ -42,6 +43,7 @@ pub use self::{
     script::{Script, Write, script, table},
     store::{Held, Keeper, Store},
     transaction::Change,
+    trial::{Outcome, Ran, Trial},
     writer::{Reader, Writer},
 };
 use self::{hooks::Hook, links::Links, program::Programs};

@@ -19,9 +19,10 @@ use std::net::Ipv4Addr;
 pub use self::{
     hardware::Hardware,
     names::Names,
-    neighbours::neighbours,
+    neighbours::{Proxy, neighbours, proxies},
     processes::{Process, Processes},
     release::Release,
+    routes::{Lookup, Way},
     sysctl::{Setting, Sysctls},
     vendors::vendors,
 };

@@ -8,7 +8,7 @@
 //! holds the state itself.
 //!
 //! [`arp`] is apart from all that: it asks and tells on the wire what other hosts see. The [`doctor`]
-//! looks at everything but the wire, and changes nothing.
+//! looks at everything but the wire, and changes nothing; so does [`explain`], at one frame.
 
 #[cfg(not(target_os = "linux"))]
 compile_error!("arpguard is about the Linux kernel");
@@ -23,6 +23,7 @@ pub mod datapath;
 pub mod device;
 pub mod doctor;
 pub mod error;
+pub mod explain;
 pub mod host;
 pub mod interrupt;
 pub mod netlink;

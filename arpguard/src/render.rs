@@ -2,8 +2,10 @@
 
 pub mod doctor;
 pub mod events;
+pub mod explain;
 pub mod json;
 pub mod metrics;
+mod paragraph;
 pub mod plan;
 pub mod probe;
 pub mod rules;

@@ -8,6 +8,7 @@ mod bind;
 mod detach;
 mod flush;
 mod hide;
+mod judge;
 mod list;
 mod pin;
 mod save;
@@ -35,6 +36,7 @@ pub use self::{
 use crate::{
     datapath::Store,
     error::{Error, Result},
+    explain::Question,
     netlink::Netlink,
     render::Page,
 };
@@ -70,6 +72,8 @@ pub enum Request {
     List,
     /// Show how devices are guarded.
     Status,
+    /// Have the programs judge frames.
+    Judge(Question),
     /// Remove all policies.
     Flush,
     /// Remove everything from the kernel.
@@ -106,6 +110,7 @@ impl Request {
             Self::Save => "save",
             Self::List => "list",
             Self::Status => "status",
+            Self::Judge(_) => "explain",
             Self::Flush => "flush",
             Self::Detach => "detach",
         }
@@ -131,6 +136,7 @@ impl Request {
             Self::Save => save::perform(context).await,
             Self::List => list::perform(context).await,
             Self::Status => status::perform(context).await,
+            Self::Judge(question) => judge::perform(&question, context).await,
             Self::Flush => flush::perform(context).await,
             Self::Detach => detach::perform(context).await,
         }

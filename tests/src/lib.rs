@@ -21,6 +21,7 @@ pub mod former;
 pub mod http;
 pub mod lab;
 pub mod manager;
+pub mod pair;
 pub mod pins;
 pub mod running;
 pub mod server;

@@ -300,3 +300,25 @@ fn what_it_does_not_understand_it_says() {
     }
     assert!(told(&server, socket, &["list"]).contains("192.168.18.101"));
 }
+
+#[test]
+fn a_frame_is_explained_by_the_programs_that_it_holds() {
+    let (server, _peer) = real_server();
+    server.sh("ip addr add 192.168.18.101/32 dev lo");
+    let directory = Directory::new("held-explain");
+    let socket = &directory.file("socket");
+    let _agent = Agent::start(&server, socket);
+    let told_of = |arguments: &[&str]| told(&server, socket, arguments);
+    assert_eq!(
+        told_of(&["explain", "192.168.18.101"]),
+        "\
+eth0 received: who-has 192.168.18.101 tell 192.168.18.1 (02:00:00:00:00:01 > ff:ff:ff:ff:ff:ff)
+verdict  dropped, hidden_request: it asks for an address that is hidden here
+rule     hide 192.168.18.101 on every device, sender auto
+program  arpguard_in (tcx), the one that is attached
+then     the kernel never gets it, and nothing is answered
+"
+    );
+    let status = told_of(&["status"]);
+    assert!(status.ends_with("no ARP was seen yet\n"), "{status}");
+}

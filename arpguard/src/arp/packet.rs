@@ -9,23 +9,23 @@ use arpguard_common::{
 use bytes::{BufMut as _, Bytes, BytesMut};
 
 /// A tag (IEEE 802.1Q): its EtherType and its TCI, both in host byte order.
-pub(super) type Tag = (u16, u16);
+pub(crate) type Tag = (u16, u16);
 
 /// A packet for IPv4 over Ethernet, in its frame.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Packet {
-    pub(super) destination: Mac,
-    pub(super) source: Mac,
+pub(crate) struct Packet {
+    pub(crate) destination: Mac,
+    pub(crate) source: Mac,
     /// From the outside in.
-    pub(super) tags: &'static [Tag],
+    pub(crate) tags: &'static [Tag],
     /// Hardware type, big endian.
-    pub(super) htype: [u8; 2],
+    pub(crate) htype: [u8; 2],
     /// Operation, big endian.
-    pub(super) oper: [u8; 2],
-    pub(super) sha: Mac,
-    pub(super) spa: Ipv4Addr,
-    pub(super) tha: Mac,
-    pub(super) tpa: Ipv4Addr,
+    pub(crate) oper: [u8; 2],
+    pub(crate) sha: Mac,
+    pub(crate) spa: Ipv4Addr,
+    pub(crate) tha: Mac,
+    pub(crate) tpa: Ipv4Addr,
 }
 
 impl Packet {
@@ -33,7 +33,7 @@ impl Packet {
     ///
     /// The target's hardware address is what is asked for; it is left at zero, as the kernel does
     /// (`arp_create` in `net/ipv4/arp.c`), and as RFC 5227, section 2.1.1, has it for probes.
-    pub(super) const fn request(sha: Mac, spa: Ipv4Addr, tpa: Ipv4Addr) -> Self {
+    pub(crate) const fn request(sha: Mac, spa: Ipv4Addr, tpa: Ipv4Addr) -> Self {
         Self {
             destination: Mac::BROADCAST,
             source: sha,
@@ -48,7 +48,7 @@ impl Packet {
     }
 
     /// `spa` is at `sha`. To everybody, with the sender as its own target (RFC 5944, section 4.6).
-    pub(super) const fn unasked_reply(sha: Mac, spa: Ipv4Addr) -> Self {
+    pub(crate) const fn unasked_reply(sha: Mac, spa: Ipv4Addr) -> Self {
         Self {
             oper: REPLY,
             tha: sha,
@@ -57,12 +57,12 @@ impl Packet {
     }
 
     /// The EtherType at the head of the frame, in host byte order.
-    pub(super) fn ethertype(&self) -> u16 {
+    pub(crate) fn ethertype(&self) -> u16 {
         self.tags.first().map_or(ETHERTYPE_ARP, |(kind, _)| *kind)
     }
 
     /// The frame, from the destination address to the last byte of the packet; the driver pads it.
-    pub(super) fn bytes(&self) -> Bytes {
+    pub(crate) fn bytes(&self) -> Bytes {
         let mut bytes = BytesMut::with_capacity(FRAME_LEN + TAG_LEN * self.tags.len());
         bytes.put_slice(&self.destination.0);
         bytes.put_slice(&self.source.0);

@@ -3,6 +3,7 @@
 mod announce;
 mod answer;
 mod doctor;
+mod explain;
 mod probe;
 
 use std::{
@@ -20,7 +21,7 @@ use clap_complete::Shell;
 use ipnet::Ipv4Net;
 
 use self::answer::{Answer, Bind, Unanswer, Unbind};
-pub(super) use self::{announce::Announce, doctor::Doctor, probe::Probe};
+pub(super) use self::{announce::Announce, doctor::Doctor, explain::Explain, probe::Probe};
 use super::listen::parse_listen;
 use crate::{
     config::Source,
@@ -48,7 +49,7 @@ const GLOBAL: &str = "Options of all commands";
 )]
 #[command(after_help = "\
 Exit status: 0 done, 1 it failed and nothing was changed, 2 wrong usage, 3 probe found a leak, flux
-or another fault, or doctor something serious.")]
+or another fault, doctor something serious, or explain a leak.")]
 pub struct Arguments {
     /// Work in this network namespace: a name as `ip netns` knows it, or a path
     #[arg(long, global = true,
@@ -91,6 +92,8 @@ pub(super) enum Verb {
     Probe(Probe),
     /// Find what gives addresses of this host away, or stands in arpguard's way, and what mends it
     Doctor(Doctor),
+    /// Tell what would become of a frame, or of those of a capture, and which rule decides
+    Explain(Explain),
     /// Tell the LAN that addresses are here: gratuitous ARP
     Announce(Announce),
     /// Print the completions for a shell

@@ -4,7 +4,12 @@ mod claims;
 mod notes;
 mod rules;
 
-use std::{collections::BTreeSet, net::Ipv4Addr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    net::Ipv4Addr,
+    os::fd::{AsFd as _, BorrowedFd, OwnedFd},
+};
 
 use arpguard_common::{
     abi::{self, CLAIM_LEN, Counters, Key, Local, Meters, ROWS, Rule, Shape, map},
@@ -42,6 +47,8 @@ pub struct Maps {
     meters: PerCpuHashMap<MapData, u32, Meters>,
     claims: HashMap<MapData, Bytes, [u8; CLAIM_LEN]>,
     notes: Notes,
+    /// Those of the object, open once more, for programs that are loaded over them.
+    descriptors: BTreeMap<String, OwnedFd>,
 }
 
 /// What the programs are to know of a device.
@@ -82,8 +89,18 @@ impl Maps {
     }
 
     /// The notes, and those that `take` gives by name, of the kind that is wanted.
-    pub(super) fn take(notes: Notes, take: impl FnMut(&str, Kind) -> Result<Map>) -> Result<Self> {
-        let mut source = Source(take);
+    pub(super) fn take(
+        notes: Notes,
+        mut take: impl FnMut(&str, Kind) -> Result<Map>,
+    ) -> Result<Self> {
+        let mut descriptors = BTreeMap::new();
+        let mut source = Source(|name: &str, kind| {
+            let map = take(name, kind)?;
+            let tried = |cause| Error::from_cause("open a map", name, &cause);
+            let opened = descriptor(&map).and_then(|of| of.try_clone_to_owned());
+            descriptors.insert(name.to_owned(), opened.map_err(tried)?);
+            Ok(map)
+        });
         Ok(Self {
             shape: source.typed(map::SHAPE, Map::Array)?,
             addresses: source.typed(map::ADDRESSES, Map::HashMap)?,
@@ -94,7 +111,13 @@ impl Maps {
             meters: source.typed(map::METERS, Map::PerCpuHashMap)?,
             claims: source.typed(map::CLAIMS, Map::LruHashMap)?,
             notes,
+            descriptors,
         })
+    }
+
+    /// The descriptor of one of the object's maps.
+    pub(super) fn descriptor(&self, name: &str) -> Option<BorrowedFd<'_>> {
+        self.descriptors.get(name).map(OwnedFd::as_fd)
     }
 
     pub(super) fn set_shape(&mut self, shape: Shape) -> Result<()> {
@@ -179,9 +202,7 @@ impl Maps {
             on_every_cpu(&mut self.meters, device, zeros).map_err(|cause| tried(cause.as_ref()))?;
         }
         if self.counters.get(&device, 0).is_err() {
-            let zeros: Counters = [0; size_of::<Counters>() / size_of::<u64>()];
-            on_every_cpu(&mut self.counters, device, zeros)
-                .map_err(|cause| tried(cause.as_ref()))?;
+            clear_counters(&mut self.counters, device).map_err(|cause| tried(cause.as_ref()))?;
         }
         Ok(())
     }
@@ -284,6 +305,15 @@ impl Tables for Maps {
     }
 }
 
+/// Makes a device's counters zeros on every CPU.
+pub(super) fn clear_counters(
+    counters: &mut PerCpuHashMap<MapData, u32, Counters>,
+    device: u32,
+) -> Result<(), Box<dyn std::error::Error + 'static>> {
+    let zeros: Counters = [0; size_of::<Counters>() / size_of::<u64>()];
+    on_every_cpu(counters, device, zeros)
+}
+
 /// Writes a row for every CPU.
 fn on_every_cpu<V: Pod>(
     map: &mut PerCpuHashMap<MapData, u32, V>,
@@ -304,6 +334,19 @@ impl<F: FnMut(&str, Kind) -> Result<Map>> Source<F> {
     fn typed<M: TryFrom<Map, Error = MapError>>(&mut self, name: &str, kind: Kind) -> Result<M> {
         let map = (self.0)(name, kind)?;
         M::try_from(map).map_err(|cause| Error::from_cause("open a map", name, &cause))
+    }
+}
+
+/// The descriptor of a map, whatever kind of map it is taken for.
+pub(super) fn descriptor(map: &Map) -> io::Result<BorrowedFd<'_>> {
+    match map {
+        Map::Array(data)
+        | Map::HashMap(data)
+        | Map::LruHashMap(data)
+        | Map::LpmTrie(data)
+        | Map::PerCpuHashMap(data)
+        | Map::RingBuf(data) => Ok(data.fd().as_fd()),
+        _ => Err(io::Error::other("it is of a kind that arpguard has not")),
     }
 }
 

@@ -14,6 +14,7 @@ use super::{
     bpffs::{Pins, Unfinished},
     maps::{self, Maps},
     program::Programs,
+    sys,
 };
 use crate::error::{Error, Result};
 
@@ -30,6 +31,16 @@ const MAPS: &[&str] = &[
     map::PREFIXES,
     map::LOCAL,
     map::DEVICES,
+    map::COUNTERS,
+    map::LISTENER,
+    map::EVENTS,
+    map::METERS,
+    map::CLAIMS,
+    map::REQUESTS,
+];
+
+/// Those that programs write, and that which has them write.
+const WRITTEN: &[&str] = &[
     map::COUNTERS,
     map::LISTENER,
     map::EVENTS,
@@ -93,6 +104,36 @@ pub(super) fn load_over(pins: &Pins, directory: &Path) -> Result<()> {
     let mut object = parse(&mut loader)?;
     load_programs(&mut object)?;
     pin_programs(&mut object, directory)
+}
+
+/// Loads some of this binary's programs over the policy that is in force, with maps of their own to
+/// write to. All of it is gone with the object.
+///
+/// Maps that are not pinned cannot be named to the loader. So it makes its own, which what the
+/// programs read is then put in place of, before they are loaded.
+pub(super) fn load_beside(maps: &Maps, names: &[&str]) -> Result<Ebpf> {
+    raise_memory_limit();
+    let policy = || MAPS.iter().filter(|name| !WRITTEN.contains(name));
+    let mut loader = EbpfLoader::new();
+    for name in policy() {
+        loader.map_max_entries(name, 1);
+    }
+    let mut object = parse(&mut loader)?;
+    for name in policy() {
+        let tried = |cause| Error::from_cause(LOAD, name, &cause);
+        let placeholder = object.map(name).ok_or_else(|| missing(name))?;
+        let place = maps::descriptor(placeholder).map_err(tried)?;
+        let in_force = maps.descriptor(name).ok_or_else(|| missing(name))?;
+        sys::put_in_place(place, &in_force).map_err(tried)?;
+    }
+    for name in names {
+        let program = object.program_mut(name).ok_or_else(|| {
+            let why = "the eBPF object has no such program";
+            Error::new(LOAD, name, why)
+        })?;
+        load_program(name, program)?;
+    }
+    Ok(object)
 }
 
 /// Before Linux 5.11 the memory of maps counts against this limit. Elsewhere, or without the

@@ -6,14 +6,22 @@ use std::{
     path::Path,
 };
 
-use super::{Hook, hooks::Side, sys};
+use super::{
+    Hook,
+    hooks::Side,
+    sys::{self, Tag},
+};
 use crate::error::{Error, Result};
 
 /// A program that is loaded.
 pub(super) struct Program {
     fd: OwnedFd,
+    /// Its name in the object.
+    pub(super) name: &'static str,
     /// Its identifier in the kernel.
     pub(super) id: u32,
+    /// What it has in common with programs of the same instructions.
+    pub(super) tag: Tag,
 }
 
 /// Those that are attached to the hooks of a device.
@@ -24,9 +32,9 @@ pub(super) struct Programs {
 }
 
 impl Program {
-    pub(super) fn of(fd: OwnedFd) -> io::Result<Self> {
-        let id = sys::identifier(&fd)?;
-        Ok(Self { fd, id })
+    fn of(name: &'static str, fd: OwnedFd) -> io::Result<Self> {
+        let (id, tag) = sys::identify(&fd)?;
+        Ok(Self { fd, name, id, tag })
     }
 }
 
@@ -51,7 +59,7 @@ impl Programs {
         let mut best = |hook: Hook| {
             for name in hook.programs() {
                 if let Some(fd) = find(name)? {
-                    return Program::of(fd)
+                    return Program::of(name, fd)
                         .map_err(|cause| Error::from_cause("read what is loaded", name, &cause));
                 }
             }

@@ -8,7 +8,7 @@ use std::{
     ffi::CString,
     fs, io,
     os::{
-        fd::{AsFd, AsRawFd as _, FromRawFd as _, OwnedFd, RawFd},
+        fd::{AsFd, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd},
         unix::ffi::OsStrExt as _,
     },
     path::Path,
@@ -78,7 +78,11 @@ struct Info {
 struct ProgramInfo {
     kind: u32,
     id: u32,
+    tag: Tag,
 }
+
+/// What the kernel tells programs of the same instructions by (`BPF_TAG_SIZE`).
+pub(super) type Tag = [u8; 8];
 
 /// As many programs as a hook can have (`BPF_MPROG_MAX`).
 const MOST: usize = 64;
@@ -177,8 +181,8 @@ pub(super) fn attached(device: u32, attach_type: bpf_attach_type) -> io::Result<
     Ok(programs)
 }
 
-/// The identifier of a program.
-pub(super) fn identifier(program: &impl AsFd) -> io::Result<u32> {
+/// The identifier of a program, and its tag: a hash of its instructions, whatever maps they use.
+pub(super) fn identify(program: &impl AsFd) -> io::Result<(u32, Tag)> {
     let mut info = ProgramInfo::default();
     let mut attributes = Info {
         fd: number(program),
@@ -186,7 +190,16 @@ pub(super) fn identifier(program: &impl AsFd) -> io::Result<u32> {
         info: (&raw mut info) as u64,
     };
     bpf(bpf_cmd::BPF_OBJ_GET_INFO_BY_FD, &mut attributes)?;
-    Ok(info.id)
+    Ok((info.id, info.tag))
+}
+
+/// Makes the descriptor `place` one of what `object` is open on, in place of what it was open on.
+pub(super) fn put_in_place(place: BorrowedFd<'_>, object: &impl AsFd) -> io::Result<()> {
+    let (from, to) = (object.as_fd().as_raw_fd(), place.as_raw_fd());
+    // SAFETY: both are open. Whoever owns the second one still does, and closes it once.
+    let result = unsafe { libc::dup3(from, to, libc::O_CLOEXEC) };
+    Errno::result(result)?;
+    Ok(())
 }
 
 fn number(object: &impl AsFd) -> u32 {

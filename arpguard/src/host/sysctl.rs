@@ -20,18 +20,21 @@ pub enum Setting {
     RpFilter,
     /// Whether addresses behind other devices are answered for.
     ProxyArp,
+    /// Whether addresses behind the same device are answered for.
+    ProxyArpPvlan,
     /// Whether packets are forwarded, without which nothing is proxied.
     Forwarding,
 }
 
 impl Setting {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::ArpIgnore,
         Self::ArpAnnounce,
         Self::ArpFilter,
         Self::RpFilter,
         Self::ProxyArp,
+        Self::ProxyArpPvlan,
         Self::Forwarding,
     ];
 
@@ -43,6 +46,7 @@ impl Setting {
             Self::ArpFilter => "arp_filter",
             Self::RpFilter => "rp_filter",
             Self::ProxyArp => "proxy_arp",
+            Self::ProxyArpPvlan => "proxy_arp_pvlan",
             Self::Forwarding => "forwarding",
         }
     }
@@ -97,7 +101,8 @@ impl Sysctls {
             | Setting::ArpAnnounce
             | Setting::ArpFilter
             | Setting::RpFilter
-            | Setting::ProxyArp => self.own(device, setting).max(self.all(setting)),
+            | Setting::ProxyArp
+            | Setting::ProxyArpPvlan => self.own(device, setting).max(self.all(setting)),
         }
     }
 }

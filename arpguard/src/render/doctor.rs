@@ -4,11 +4,11 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::table::{NARROWEST, count};
+use super::{
+    paragraph::{room, rows, wrap},
+    table::count,
+};
 use crate::doctor::{Finding, Place, Severity};
-
-/// Columns of the severity, and of what stands below it.
-const INDENT: usize = 9;
 
 /// What was found, and what could not be seen. `docs/output.md` tells what each field means.
 #[derive(Serialize)]
@@ -51,17 +51,18 @@ pub(crate) fn paragraphs(
     diagnosis: &Diagnosis,
     width: Option<u16>,
 ) -> io::Result<()> {
-    let room = width.filter(|width| *width >= NARROWEST);
-    let room = room.map_or(usize::MAX, |width| usize::from(width) - INDENT);
+    let room = room(width);
     for finding in &diagnosis.findings {
         let what = format!("{}: {}", finding.subject, finding.what);
         let mut lines = wrap(&what, room);
         lines.extend(wrap(&finding.why, room));
         lines.extend(finding.command.iter().map(|command| format!("$ {command}")));
-        paragraph(out, finding.severity.name(), &lines)?;
+        rows(out, finding.severity.name(), &lines)?;
+        writeln!(out)?;
     }
     for text in &diagnosis.unseen {
-        paragraph(out, "unseen", &wrap(text, room))?;
+        rows(out, "unseen", &wrap(text, room))?;
+        writeln!(out)?;
     }
     let of = |severity: Severity| {
         let same = diagnosis
@@ -77,29 +78,4 @@ pub(crate) fn paragraphs(
         count(of(Severity::Warning), "warning", "warnings"),
         count(of(Severity::Note), "note", "notes"),
     )
-}
-
-/// Lines beside their head, and an empty one.
-fn paragraph(out: &mut dyn Write, head: &str, lines: &[String]) -> io::Result<()> {
-    for (number, line) in lines.iter().enumerate() {
-        let head = if number == 0 { head } else { "" };
-        writeln!(out, "{head:INDENT$}{line}")?;
-    }
-    writeln!(out)
-}
-
-/// The text in lines of at most `room` characters, as far as its words allow.
-fn wrap(text: &str, room: usize) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    for word in text.split(' ') {
-        match lines.last_mut() {
-            Some(line) if line.is_empty() => *line += word,
-            Some(line) if line.chars().count() + 1 + word.chars().count() <= room => {
-                *line += " ";
-                *line += word;
-            }
-            _ => lines.push(word.to_owned()),
-        }
-    }
-    lines
 }

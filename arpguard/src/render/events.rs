@@ -122,7 +122,7 @@ impl fmt::Display for Done {
 }
 
 /// In the words of tcpdump, where it has them.
-struct Packet<'a>(&'a Arp);
+pub(super) struct Packet<'a>(pub(super) &'a Arp);
 
 impl fmt::Display for Packet<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -141,7 +141,8 @@ impl fmt::Display for Packet<'_> {
     }
 }
 
-struct Strange(Header);
+/// What is no ARP for IPv4 over Ethernet.
+pub(super) struct Strange(pub(super) Header);
 
 impl fmt::Display for Strange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
