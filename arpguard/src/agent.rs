@@ -10,7 +10,9 @@
 mod declared;
 mod events;
 mod files;
+mod homes;
 mod manager;
+mod presence;
 mod server;
 mod turn;
 mod view;
@@ -20,11 +22,14 @@ use std::{future::pending, net::SocketAddr, path::PathBuf, sync::Arc};
 
 use tracing::{info, warn};
 
+pub use self::presence::is_there;
 use self::{
     declared::Declared,
+    homes::Homes,
     manager::Manager,
+    presence::Presence,
     server::Server,
-    turn::Turn,
+    turn::{Turn, Wish},
     wakes::{Wake, Wakes},
 };
 use crate::{
@@ -33,6 +38,7 @@ use crate::{
     datapath::{Store, Writer},
     error::Result,
     netlink::Netlink,
+    plan::Keep,
     session::Session,
 };
 
@@ -45,7 +51,8 @@ pub struct Agent {
     pub store: Store,
     /// Where to listen for commands, if the agent holds the state.
     pub socket: PathBuf,
-    /// The files and directories with the policy.
+    /// The files and directories with the policy. Where there are none, and nothing is given, what is
+    /// in force stays.
     pub paths: Vec<PathBuf>,
     /// Policy that is given in place of files.
     pub given: Option<String>,
@@ -68,6 +75,7 @@ impl Agent {
             Store::Pinned(_) => None,
             Store::Held(_) => Some(control::Server::bind(&self.socket).await?),
         };
+        let _presence = Presence::claim();
         let mut wakes = Wakes::watch(&self.paths)?;
         let declared = Declared::new(self.read()?);
         if let Some(metrics) = metrics {
@@ -99,6 +107,7 @@ impl Agent {
     ) {
         let mut said = String::new();
         let mut last: Option<Arc<Config>> = None;
+        let mut homes = Homes::default();
         loop {
             let reading = declared.reading();
             let writer = tokio::select! {
@@ -107,7 +116,12 @@ impl Agent {
             };
             let turn = match writer {
                 Ok(writer) => {
-                    let turn = Turn::take(writer, netlink, &reading.config, last.as_deref());
+                    let wish = Wish {
+                        config: &reading.config,
+                        last: last.as_deref(),
+                        keep: self.keep(),
+                    };
+                    let turn = Turn::take(writer, netlink, &wish, &mut homes);
                     manager.while_doing(turn).await
                 }
                 Err(error) => Turn::Failed(error),
@@ -118,7 +132,7 @@ impl Agent {
             }
             let again = matches!(turn, Turn::Failed(_));
             manager.tell(turn, reading.failure);
-            match manager.while_waiting(wakes.next(again)).await {
+            match manager.while_waiting(wakes.next(again, homes.due())).await {
                 Wake::Host => {}
                 Wake::Policy => {
                     manager.reloading();
@@ -126,6 +140,15 @@ impl Agent {
                 }
                 Wake::End => return,
             }
+        }
+    }
+
+    /// What stays that is not declared. Where nothing is, the agent follows what commands say.
+    const fn keep(&self) -> Keep {
+        if self.paths.is_empty() && self.given.is_none() {
+            Keep::All
+        } else {
+            Keep::ByHand
         }
     }
 

@@ -8,7 +8,7 @@ mod on;
 mod pattern;
 mod source;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use arpguard_common::verdict::Mode as Carry;
 use ipnet::Ipv4Net;
@@ -24,6 +24,7 @@ use crate::{
     datapath::Mode,
     error::{Error, Result},
     policy::{self, Block, EVERY_ADDRESS, Kind, MEANT, Part, Refusal, Rip},
+    terms::{Fallback, HOLD, LONGEST_HOLD, Terms},
 };
 
 const READ: &str = "read the policy";
@@ -56,6 +57,8 @@ struct Origin {
     prefixes: Vec<usize>,
     rip: usize,
     dev: Dev,
+    /// What a pin is told beside its device.
+    terms: Option<Arc<Terms>>,
 }
 
 /// The devices that a block names.
@@ -65,8 +68,8 @@ enum Dev {
     Every,
     /// These.
     These(List<Pattern>),
-    /// The one that addresses are pinned to.
-    Home(Spanned<Word<Name>>),
+    /// The one that addresses are pinned to, and the one that they go to when it fails.
+    Home(Spanned<Word<Name>>, Option<Spanned<Word<Name>>>),
 }
 
 impl Config {
@@ -183,6 +186,7 @@ impl Config {
             prefixes: places,
             rip,
             dev,
+            terms: None,
         });
         self.blocks.push(Block {
             kind,
@@ -195,11 +199,13 @@ impl Config {
 
     fn add_pin(&mut self, source: usize, pin: file::Pin) -> Result<()> {
         let (prefixes, places) = self.addresses(source, &pin.ip, "it names nothing to pin")?;
+        let terms = self.terms(source, &pin)?.map(Arc::new);
         self.origins.push(Origin {
             source,
             prefixes: places,
             rip: pin.ip.at,
-            dev: Dev::Home(pin.dev),
+            dev: Dev::Home(pin.dev, pin.fallback),
+            terms,
         });
         self.blocks.push(Block {
             kind: Kind::Pin,
@@ -208,6 +214,31 @@ impl Config {
             force: pin.force,
         });
         Ok(())
+    }
+
+    /// What a pin is told beside its device.
+    fn terms(&self, source: usize, pin: &file::Pin) -> Result<Option<Terms>> {
+        let name = |word: &Spanned<Word<Name>>| word.get_ref().0.0.clone();
+        let refuse = |offset, why| Err(self.refuse(Spot { source, offset }, why));
+        let dev = name(&pin.dev);
+        let fallback = match (&pin.fallback, &pin.hold) {
+            (None, None) => None,
+            (None, Some(hold)) => {
+                let why = "`hold` is about a `fallback`, and there is none";
+                return refuse(hold.span().start, why);
+            }
+            (Some(fallback), _) if name(fallback) == dev => {
+                return refuse(fallback.span().start, "it is the device itself");
+            }
+            (Some(_), Some(hold)) if *hold.get_ref() > LONGEST_HOLD => {
+                return refuse(hold.span().start, "it is longer than a day");
+            }
+            (Some(fallback), hold) => Some(Fallback {
+                dev: name(fallback),
+                hold: hold.as_ref().map_or(HOLD, |hold| *hold.get_ref()),
+            }),
+        };
+        Ok(Terms::of(dev, fallback, pin.route, false))
     }
 
     fn add_strict(&mut self, source: usize, strict: Spanned<file::Strict>) -> Result<()> {
@@ -219,6 +250,7 @@ impl Config {
             prefixes: vec![at],
             rip: at,
             dev,
+            terms: None,
         });
         self.blocks.push(Block {
             kind: Kind::Strict {
@@ -240,6 +272,7 @@ impl Config {
             prefixes: places,
             rip: answer.ip.at,
             dev,
+            terms: None,
         });
         self.blocks.push(Block {
             kind: Kind::Answer {
@@ -261,6 +294,7 @@ impl Config {
             prefixes: places,
             rip: bind.ip.at,
             dev,
+            terms: None,
         });
         self.blocks.push(Block {
             kind: Kind::Bind { mac: bind.mac.0.0 },

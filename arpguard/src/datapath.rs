@@ -47,7 +47,10 @@ pub use self::{
     writer::{Reader, Writer},
 };
 use self::{hooks::Hook, links::Links, program::Programs};
-use crate::error::{Result, errno};
+use crate::{
+    error::{Result, errno},
+    terms::Numbered,
+};
 
 /// Where a rule is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -118,6 +121,16 @@ impl Datapath {
     ) -> Result<Vec<Change>> {
         let pins = self.pins().cloned();
         transaction::commit(&mut self.maps, pins.as_ref(), changes, step)
+    }
+
+    /// Notes the terms that rules are about to be under. Until a rule has their number they mean
+    /// nothing, so nothing needs to undo it.
+    ///
+    /// # Errors
+    /// Where the kernel refuses.
+    pub fn agree(&mut self, terms: &Numbered) -> Result<()> {
+        let mut terms = terms.iter();
+        terms.try_for_each(|(number, terms)| self.maps.set_terms(*number, terms))
     }
 
     /// The interface indexes of the devices that have rules of their own.

@@ -19,6 +19,8 @@ pub struct Device {
     pub mac: Option<Mac>,
     /// Whether frames can leave it.
     pub link: Link,
+    /// How often the carrier has come or gone.
+    pub carrier_changes: u32,
     /// Why it cannot be guarded; `None` where it can.
     pub unguardable: Option<Unguardable>,
     /// The XDP program on it.
@@ -31,6 +33,11 @@ impl Device {
     /// Whether the device has this address.
     pub fn has(&self, address: Ipv4Addr) -> bool {
         self.addresses.iter().any(|own| own.address == address)
+    }
+
+    /// Whether ARP can leave it: it is connected, and of a kind that speaks ARP.
+    pub fn is_usable(&self) -> bool {
+        self.link == Link::Up && self.unguardable.is_none()
     }
 }
 
@@ -106,6 +113,7 @@ pub(crate) mod fixture {
             kind: None,
             mac: None,
             link: Link::Up,
+            carrier_changes: 0,
             unguardable: (name == "lo").then_some(Unguardable::Loopback),
             xdp: None,
             addresses: addresses.iter().map(|text| address(text)).collect(),

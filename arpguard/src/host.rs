@@ -19,7 +19,7 @@ use std::net::Ipv4Addr;
 pub use self::{
     hardware::Hardware,
     names::Names,
-    neighbours::{Proxy, neighbours, proxies},
+    neighbours::{Proxy, neighbours, proxied, proxies},
     processes::{Process, Processes},
     release::Release,
     routes::{Lookup, Way},

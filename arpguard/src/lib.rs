@@ -3,7 +3,7 @@
 //! A change reads in one direction: a command ([`cli`]) or a file ([`config`]) is checked against
 //! the [`host`] ([`policy`]), [`plan`] says what follows from it, and [`datapath`] writes that into
 //! the kernel. Observing the host and writing to the kernel do not know each other, but only the
-//! [`device`] that both speak of. A [`session`] is one change from its beginning to its end; what
+//! [`device`] and the [`terms`] that both speak of. A [`session`] is one change from its beginning to its end; what
 //! commands ask for are [`request`]s, which the [`agent`] takes by a socket ([`control`]) where it
 //! holds the state itself.
 //!
@@ -32,5 +32,7 @@ pub mod policy;
 mod progress;
 pub mod render;
 pub mod request;
+pub mod routing;
 pub mod session;
+pub mod terms;
 mod vip;

@@ -2,6 +2,7 @@
 
 mod between;
 pub mod fault;
+mod homes;
 mod rules;
 mod towards;
 
@@ -15,6 +16,7 @@ use ipnet::Ipv4Net;
 
 pub use self::{
     between::between,
+    homes::{Keep, Move, Mover, Settling, away, moves, used},
     rules::Rules,
     towards::{Plan, State, Wanted, towards},
 };

@@ -116,6 +116,14 @@ impl Request {
         }
     }
 
+    /// Whether it asks for what only an agent does.
+    pub const fn needs_agent(&self) -> bool {
+        match self {
+            Self::Pin(pin) => pin.fallback.is_some(),
+            _ => false,
+        }
+    }
+
     /// Does it, all or nothing.
     ///
     /// # Errors

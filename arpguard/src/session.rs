@@ -1,4 +1,6 @@
-//! One change of what is guarded: devices, rules, addresses. All of it, or none.
+//! One change of what is guarded: devices, rules, addresses, routes. All of it, or none.
+
+mod steer;
 
 use std::net::Ipv4Addr;
 
@@ -17,6 +19,7 @@ use crate::{
     netlink::Netlink,
     plan::{self, Plan, Rules, State},
     progress::Progress,
+    routing::{self, Routing},
     vip,
 };
 
@@ -37,6 +40,7 @@ enum Done {
     Committed(Vec<Change>),
     AddressAdded(u32, Ipv4Addr),
     AddressRemoved(u32, Ipv4Addr),
+    Steered(Routing),
 }
 
 impl Session {
@@ -108,7 +112,7 @@ impl Session {
     /// Where one of the devices has no hook to give, a table is full, or the user has interrupted.
     pub async fn carry_out(&mut self, plan: &Plan) -> Result<()> {
         if plan.is_empty() {
-            return Ok(());
+            return self.follow().await;
         }
         let soon: Rules = plan.changes.iter().collect();
         for device in &plan.guard {
@@ -124,6 +128,11 @@ impl Session {
                 Err(error) => self.pass_over(device, plan, error).await?,
             }
         }
+        if !plan.terms.is_empty() {
+            self.writer.loaded()?.agree(&plan.terms)?;
+        }
+        // Replies leave by a device before it is known to have their address.
+        self.steer(&plan.changes).await?;
         self.commit(&plan.changes)?;
         self.refresh()?;
         for device in &plan.leave {
@@ -240,6 +249,8 @@ impl Session {
     /// # Errors
     /// Where the kernel refuses.
     pub async fn remove_all(&mut self) -> Result<()> {
+        let now = routing::observe(&self.netlink).await?.ours;
+        routing::change(&self.netlink, &now, &Routing::default()).await?;
         self.writer.remove(&self.netlink, &self.host.devices).await
     }
 
@@ -269,6 +280,10 @@ impl Session {
                     if let Some(device) = self.host.by_index(device) {
                         vip::add(&self.netlink, device, address).await?;
                     }
+                }
+                Done::Steered(before) => {
+                    let now = routing::observe(&self.netlink).await?.ours;
+                    routing::change(&self.netlink, &now, &before).await?;
                 }
                 Done::Committed(changes) => {
                     self.writer.loaded()?.commit(&changes, &mut |_| Ok(()))?;
@@ -327,6 +342,7 @@ pub async fn state(datapath: Option<&Datapath>, host: &Host, netlink: &Netlink) 
         return Ok(State::default());
     };
     let rules = Rules::read(datapath.maps.rules())?;
+    let terms = datapath.maps.terms()?;
     let mut devices = Vec::new();
     for index in datapath.maps.known_devices()? {
         if let Some(device) = host.by_index(index) {
@@ -335,7 +351,11 @@ pub async fn state(datapath: Option<&Datapath>, host: &Host, netlink: &Netlink) 
         }
     }
     devices.sort_by_key(|(device, _)| device.index);
-    Ok(State { rules, devices })
+    Ok(State {
+        rules,
+        terms,
+        devices,
+    })
 }
 
 /// What the programs are to know of `device`: of its addresses not those that are hidden on it, or

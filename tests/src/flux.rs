@@ -26,7 +26,8 @@ const TAGS: &[&[(u16, u16)]] = &[
     &[(Q, 0), (Q, 0), (Q, 0)],
 ];
 
-const CLIENT: Mac = Mac([2, 0, 0, 2, 0, 0x81]);
+/// The client's hardware address.
+pub const CLIENT: Mac = Mac([2, 0, 0, 2, 0, 0x81]);
 
 /// A device on the segment.
 #[derive(Clone, Copy, Debug)]
@@ -66,9 +67,12 @@ pub struct Flux {
     pub containers: Vec<Namespace>,
     /// The client's address.
     pub client: Ipv4Addr,
-    client_host: Namespace,
-    ears: Port,
-    _segment: Segment,
+    /// The client.
+    pub client_host: Namespace,
+    /// What the client hears and says.
+    pub ears: Port,
+    /// What is between them.
+    pub segment: Segment,
 }
 
 impl Flux {
@@ -143,8 +147,24 @@ impl Flux {
             nics,
             client,
             client_host,
-            _segment: segment,
+            segment,
         }
+    }
+
+    /// Takes the cable out of a device, by its number.
+    pub fn unplug(&self, nic: usize) {
+        self.set_port(nic, "down");
+    }
+
+    /// Puts it in again.
+    pub fn plug(&self, nic: usize) {
+        self.set_port(nic, "up");
+    }
+
+    /// The first port of the segment is the client's.
+    fn set_port(&self, nic: usize, state: &str) {
+        let line = format!("ip link set p{} {state}", nic + 1);
+        self.segment.namespace().sh(&line);
     }
 
     /// Every form in which the client may ask for every address.

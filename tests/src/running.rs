@@ -76,6 +76,14 @@ impl Drop for Agent {
     }
 }
 
+/// An agent in `server` that writes its log to a file.
+pub fn logging(server: &Namespace, arguments: &[&str], log: &str) -> Agent {
+    let mut command = server.command(arpguard());
+    let log = fs::File::create(log).unwrap();
+    command.arg("run").args(arguments).stderr(log);
+    Agent::of(command)
+}
+
 /// A directory of a test's own, removed with it.
 #[derive(Debug)]
 pub struct Directory(PathBuf);

@@ -289,7 +289,8 @@ fn status_shows_devices_and_hooks() {
       "claims": [],
       "counters": []
     }
-  ]
+  ],
+  "moved": []
 }
 "#
     );

@@ -17,7 +17,7 @@ use std::{
 use arpguard_common::wire::Mac;
 use arpguard_tests::{
     arp::{self, Frame},
-    lab::{Namespace, Output, Port, arpguard},
+    lab::{Namespace, Output, Port, Wire, arpguard},
     running::{Directory, eventually},
     server::real_server,
 };
@@ -321,4 +321,44 @@ then     the kernel never gets it, and nothing is answered
     );
     let status = told_of(&["status"]);
     assert!(status.ends_with("no ARP was seen yet\n"), "{status}");
+}
+
+#[test]
+fn a_pin_with_a_fallback_is_told_by_the_socket_and_moved() {
+    let (server, peer) = real_server();
+    let other = Mac([2, 0, 0, 0, 1, 0x10]);
+    Wire::between((&server, "eth1", other), (&peer, "eth1", None));
+    let directory = Directory::new("held-pin");
+    let socket = &directory.file("socket");
+    let _agent = Agent::start(&server, socket);
+    let pin = [
+        "pin",
+        "192.168.18.102",
+        "--dev",
+        "eth0",
+        "--fallback",
+        "eth1",
+        "--hold",
+        "0",
+        "--route",
+    ];
+    assert_eq!(told(&server, socket, &pin), "");
+    let list = |device: &str, moved: &str| {
+        let list = told(&server, socket, &["list"]);
+        let line = format!(
+            "pin     192.168.18.102  {device}    auto    fallback eth1 hold 0 route{moved}\n"
+        );
+        list.contains(&line)
+    };
+    assert!(list("eth0", ""));
+    peer.sh("ip link set eth0 down");
+    eventually("it moves", || {
+        list("eth1", " (moved from eth0: without carrier)")
+    });
+    peer.sh("ip link set eth0 up");
+    eventually("it is back", || list("eth0", ""));
+    let routed = || server.sh("ip rule show").contains("from 192.168.18.102 ");
+    assert!(routed());
+    assert_eq!(told(&server, socket, &["unpin", "192.168.18.102"]), "");
+    assert!(!routed());
 }

@@ -19,7 +19,7 @@ use crate::{
 /// | policy | where | its own six bytes |
 /// | --- | --- | --- |
 /// | hide | any place | two zeros, the RIP in wire order; zeros: the device's own choice |
-/// | pin | under [`EVERY_DEVICE`] | two zeros, the interface index of the device that may speak, in host order |
+/// | pin | under [`EVERY_DEVICE`] | the number of its terms, a zero, the interface index of the device that may speak, in host order |
 /// | strict | the prefix without length, which holds every address | zeros |
 /// | answer | under a device | the hardware address to answer with; zeros: the device's own |
 /// | bind | any place of its own book | the hardware address that may claim the address |
@@ -56,6 +56,26 @@ impl Rule {
     pub const fn strict(same_subnet: bool, mode: Mode) -> Self {
         let flags = if same_subnet { Self::SAME_SUBNET } else { 0 };
         Self::new(Policy::Strict, flags, 0, [0; 6], mode)
+    }
+
+    /// The same pin under the terms that user space keeps by this number, zero for none; any other rule
+    /// as it is. Programs do not look at it.
+    #[must_use]
+    pub const fn under(self, terms: u8) -> Self {
+        let [first, prefix_len, _, x, a, b, c, d] = self.to_bytes();
+        match self.policy() {
+            Policy::Pin => Self(Word::new([first, prefix_len, terms, x, a, b, c, d])),
+            Policy::Hide | Policy::Strict | Policy::Answer | Policy::Bind => self,
+        }
+    }
+
+    /// The same pin to the device with the interface index `home`; any other rule as it is.
+    #[must_use]
+    pub const fn at(self, home: u32) -> Self {
+        match self.policy() {
+            Policy::Pin => Self::pin(self.prefix_len(), home, self.mode()).under(self.terms()),
+            Policy::Hide | Policy::Strict | Policy::Answer | Policy::Bind => self,
+        }
     }
 
     /// A rule that answers, with `mac` or else the device's own hardware address. `deferred`: user
@@ -226,6 +246,16 @@ impl Rule {
             (first, own)
         };
         said(self) == said(other)
+    }
+
+    /// The number of the terms that a pin is under; zero for none.
+    #[inline(always)]
+    pub const fn terms(self) -> u8 {
+        let [_, _, terms, ..] = self.to_bytes();
+        match self.policy() {
+            Policy::Pin => terms,
+            Policy::Hide | Policy::Strict | Policy::Answer | Policy::Bind => 0,
+        }
     }
 
     /// As the maps hold it.

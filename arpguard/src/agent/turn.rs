@@ -4,15 +4,27 @@ use std::fmt;
 
 use tracing::info;
 
+use super::homes::{Homes, report};
 use crate::{
     config::Config,
     datapath::{Datapath, Writer},
+    device::Device,
     error::{Error, Result},
     netlink::Netlink,
-    plan::{Wanted, towards},
+    plan::{Keep, Mover, Wanted, moves, towards},
     render::table::count,
     session::Session,
 };
+
+/// What an agent is to make true.
+pub(super) struct Wish<'a> {
+    /// What is declared.
+    pub(super) config: &'a Config,
+    /// What was declared, and in force, before.
+    pub(super) last: Option<&'a Config>,
+    /// What of the rest stays.
+    pub(super) keep: Keep,
+}
 
 /// How a turn went.
 pub(super) enum Turn {
@@ -45,28 +57,43 @@ impl fmt::Display for Summary {
 }
 
 impl Turn {
-    /// Makes what is in force equal to `config`. Where the host is not what that is about, `last`,
-    /// which was in force, is followed on: a device that is new is guarded by it.
+    /// Makes what is in force equal to what is declared. Where the host is not what that is about, what
+    /// was in force is followed on: a device that is new is guarded by it, and pins move.
     pub(super) async fn take(
         writer: Writer,
         netlink: &Netlink,
-        config: &Config,
-        last: Option<&Config>,
+        wish: &Wish<'_>,
+        homes: &mut Homes,
     ) -> Self {
         let mut session = match Session::with(writer, netlink).await {
             Ok(session) => session,
             Err(error) => return Self::Failed(error),
         };
-        let (wanted, refusal) = match config.on(&session.host) {
-            Ok(wanted) => (wanted, None),
-            Err(error) => match last.map(|last| last.on(&session.host)) {
-                Some(Ok(wanted)) => (wanted, Some(error)),
-                Some(Err(_)) | None => return Self::Waiting(error),
-            },
+        homes.look(&session.host);
+        let (declared, refusal) = match wish.config.on(&session.host) {
+            Ok(wanted) => (Some(wanted), None),
+            Err(error) => {
+                let last = wish.last.and_then(|last| last.on(&session.host).ok());
+                (last, Some(error))
+            }
         };
-        let outcome = change(&mut session, &wanted).await;
+        let mut wanted = Wanted::default();
+        let outcome = match change(&mut session, declared, wish.keep, homes).await {
+            Ok(done) => {
+                wanted = done;
+                Ok(())
+            }
+            Err(error) => Err(error),
+        };
         let shape = session.datapath().map(Datapath::rules).unwrap_or_default();
-        match (session.end(outcome).await, refusal) {
+        let host = session.host.clone();
+        let outcome = session.end(outcome).await;
+        if outcome.is_ok()
+            && let Err(error) = homes.settled(&wanted, &host, netlink).await
+        {
+            return Self::Failed(error);
+        }
+        match (outcome, refusal) {
             (Ok(()), Some(refusal)) => Self::Waiting(refusal),
             (Ok(()), None) => Self::InForce(Summary {
                 addresses: shape.addresses(),
@@ -78,8 +105,21 @@ impl Turn {
     }
 }
 
-async fn change(session: &mut Session, wanted: &Wanted) -> Result<()> {
-    let plan = towards(wanted, &session.state().await?);
+/// Makes true what is declared, and what stays beside it; gives all of that. Where nothing can be
+/// said for this host, only pins move.
+async fn change(
+    session: &mut Session,
+    declared: Option<Wanted>,
+    keep: Keep,
+    homes: &Homes,
+) -> Result<Wanted> {
+    let now = session.state().await?;
+    let mut wanted = declared.unwrap_or_else(|| Wanted::of(&now));
+    wanted.keep(&now, keep);
+    let holds = |device: &Device, seconds| homes.holds(device, seconds);
+    wanted.settle(&now, &session.host, Mover::Follower(&holds))?;
+    let plan = towards(&wanted, &now);
+    report(&moves(&plan, &now, &session.host));
     for device in &plan.guard {
         info!("guarding {}", device.name);
     }
@@ -94,7 +134,9 @@ async fn change(session: &mut Session, wanted: &Wanted) -> Result<()> {
     }
     if plan.is_empty() {
         // Addresses and hardware addresses may have changed where no rule has.
-        return session.refresh();
+        session.follow().await?;
+    } else {
+        session.carry_out(&plan).await?;
     }
-    session.carry_out(&plan).await
+    Ok(wanted)
 }

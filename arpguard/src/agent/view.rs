@@ -4,6 +4,7 @@
 //! changed by hand is seen too.
 
 use std::{
+    collections::BTreeMap,
     sync::Arc,
     time::{Duration, UNIX_EPOCH},
 };
@@ -19,17 +20,18 @@ use tokio::{
 use super::declared::Declared;
 use crate::{
     config::Config,
-    datapath::{Attached, Datapath, Reader, Store},
+    datapath::{Attached, Datapath, Maps, Reader, Store},
     device::Device,
     error::{Error, Result},
     host::Host,
     netlink::Netlink,
-    plan::{Rules, fault},
+    plan::{Keep, Mover, Rules, State, away, fault},
     policy::{EVERY_ADDRESS, prefix_text},
     render::{
         metrics::{self, Metrics},
         table::count,
     },
+    terms::Numbered,
 };
 
 #[derive(Clone)]
@@ -98,7 +100,9 @@ impl View {
     pub(super) async fn metrics(&self) -> Result<Metrics> {
         let fault = self.compared(Instant::now(), Age::Cheap).await;
         let Now {
-            reader, devices, ..
+            host,
+            reader,
+            devices,
         } = self.now().await?;
         let datapath = reader.datapath();
         let reading = self.declared.reading();
@@ -106,6 +110,8 @@ impl View {
         let devices = devices.into_iter().zip(std::iter::repeat(datapath));
         Ok(Metrics {
             rules: datapath.map(Datapath::rules).unwrap_or_default(),
+            moved: datapath
+                .map_or_else(|| Ok(BTreeMap::new()), |datapath| moved(datapath, &host))?,
             devices: devices
                 .filter_map(|((device, attached), datapath)| {
                     let maps = &datapath?.maps;
@@ -185,7 +191,7 @@ impl View {
 impl Now {
     /// What it lacks of the declared policy, if anything.
     fn lacks(&self, config: &Config) -> Result<Option<String>> {
-        let wanted = match config.on(&self.host) {
+        let mut wanted = match config.on(&self.host) {
             Ok(wanted) => wanted,
             Err(error) => return Ok(Some(error.to_string())),
         };
@@ -193,6 +199,18 @@ impl Now {
             return Ok(Some(format!("{} is not guarded as declared", device.name)));
         }
         let maps = self.reader.datapath().map(|datapath| &datapath.maps);
+        let terms = maps.map_or_else(|| Ok(Numbered::new()), Maps::terms)?;
+        let by_hand = terms.values().any(|terms| terms.by_hand);
+        if let Some(maps) = maps.filter(|_| by_hand || !wanted.terms.is_empty()) {
+            // Where a pin is that has a fallback is no fault.
+            let now = State {
+                rules: Rules::read(maps.rules())?,
+                terms,
+                ..State::default()
+            };
+            wanted.keep(&now, Keep::ByHand);
+            wanted.settle(&now, &self.host, Mover::Nobody)?;
+        }
         let rule = |place| maps?.rule(place);
         if let Some((first, missing)) = fault::missing(&wanted.rules, rule) {
             let missing = count(missing as u64, "rule is", "rules are");
@@ -210,6 +228,27 @@ impl Now {
             )
         }))
     }
+}
+
+/// How many pins with a fallback are on it, by the names of their device and their fallback.
+fn moved(datapath: &Datapath, host: &Host) -> Result<BTreeMap<(String, String), u64>> {
+    let mut moved = BTreeMap::new();
+    let mut terms = datapath.maps.terms()?;
+    terms.retain(|_, terms| terms.fallback.is_some());
+    if terms.is_empty() {
+        return Ok(moved);
+    }
+    for rule in datapath.maps.rules() {
+        let (.., rule) = rule?;
+        let Some(terms) = terms.get(&rule.terms()) else {
+            continue;
+        };
+        let fallback = terms.fallback.as_ref().map(|fallback| fallback.dev.clone());
+        let pair = (terms.dev.clone(), fallback.unwrap_or_default());
+        let count = moved.entry(pair).or_insert(0);
+        *count += u64::from(away(terms, rule.home(), host).is_some());
+    }
+    Ok(moved)
 }
 
 /// What a rule is about.

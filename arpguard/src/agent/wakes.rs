@@ -1,10 +1,10 @@
 //! What the agent wakes for.
 
-use std::{path::PathBuf, time::Duration};
+use std::{future::pending, path::PathBuf, time::Duration};
 
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
-    time::sleep,
+    time::{Instant, sleep, sleep_until},
 };
 
 use super::{events::Events, files::Files};
@@ -50,8 +50,15 @@ impl Wakes {
         })
     }
 
-    /// Waits for the next. `again`: whether something is to be tried again before long.
-    pub(super) async fn next(&mut self, again: bool) -> Wake {
+    /// Waits for the next. `again`: whether something is to be tried again before long; `due`: when
+    /// to look again though nothing happens.
+    pub(super) async fn next(&mut self, again: bool, due: Option<Instant>) -> Wake {
+        let due = async {
+            match due {
+                Some(due) => sleep_until(due).await,
+                None => pending().await,
+            }
+        };
         tokio::select! {
             // To end comes before all that may never stop coming.
             biased;
@@ -60,6 +67,7 @@ impl Wakes {
             () = self.files.changed() => Wake::Policy,
             () = self.events.happened() => Wake::Host,
             () = sleep(AGAIN), if again => Wake::Host,
+            () = due => Wake::Host,
         }
     }
 

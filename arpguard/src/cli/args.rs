@@ -30,6 +30,7 @@ use crate::{
     policy::{Rip, parse_prefix, parse_rip},
     render::Format,
     request::{self, Request},
+    terms::{Fallback, HOLD, LONGEST_HOLD},
 };
 
 /// Where help shows the options that all commands have.
@@ -196,6 +197,8 @@ pub(super) struct Unhide {
 #[command(after_help = "\
 Examples:
   arpguard pin 192.168.18.102 --dev eth3
+  arpguard pin 192.168.18.102 --dev eth3 --fallback eth4 --hold 30
+  arpguard pin 10.211.55.14 --dev eth1 --route
   arpguard pin 192.168.18.96/28 --dev eth3 --audit")]
 pub(super) struct Pin {
     /// Addresses and prefixes; - reads them from standard input
@@ -204,6 +207,16 @@ pub(super) struct Pin {
     /// The device that alone answers and speaks for them
     #[arg(long, value_name = "IF")]
     dev: String,
+    /// Where `arpguard run` moves them, and announces them, while that device has no carrier
+    #[arg(long, value_name = "IF")]
+    fallback: Option<String>,
+    /// For how many seconds the device has to hold its carrier before they move back
+    #[arg(long, value_name = "SECONDS", default_value_t = HOLD, requires = "fallback",
+        value_parser = clap::value_parser!(u32).range(..=i64::from(LONGEST_HOLD)))]
+    hold: u32,
+    /// Let replies from them leave by the device where they are: an `ip rule` and a table
+    #[arg(long)]
+    route: bool,
     /// Count what would be done, and let the frames go
     #[arg(long)]
     audit: bool,
@@ -284,8 +297,11 @@ A file:
   force  = false
 
   [[pin]]
-  ip  = \"192.168.18.96/28\"
-  dev = \"eth3\"
+  ip       = \"192.168.18.96/28\"
+  dev      = \"eth3\"
+  fallback = \"eth4\"                 # default: none
+  hold     = 10                     # seconds
+  route    = false
 
   [[strict]]
   dev = \"eth*\"                       # default: all that are guarded
@@ -309,15 +325,18 @@ pub(super) struct Apply {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-SIGHUP, or a change of a file, reads the policy again. SIGTERM ends the agent; what is in force stays.
+With neither a file nor --hide it follows what commands have said. SIGHUP, or a change of a file,
+reads the policy again. SIGTERM ends the agent; what is in force stays.
 
 Examples:
   arpguard run --config /etc/arpguard/arpguard.toml --config /etc/arpguard/conf.d
   arpguard run --hide 192.168.18.101 --rip auto
+  arpguard run
   arpguard run --config /etc/arpguard/arpguard.toml --metrics 9817")]
 pub(super) struct Run {
-    /// A file with the policy, or a directory of *.toml; may be repeated
-    #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath, required_unless_present = "hide")]
+    /// A file with the policy, or a directory of *.toml; may be repeated [default: keep what is in
+    /// force]
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub(super) config: Vec<PathBuf>,
     /// Hide these addresses and prefixes, in place of a file
     #[arg(long, value_name = "VIP", value_parser = parse_prefix, num_args = 1.., conflicts_with = "config")]
@@ -439,6 +458,11 @@ impl Policy {
             Self::Pin(pin) => Request::Pin(request::Pin {
                 prefixes: read(&pin.ips)?,
                 dev: pin.dev,
+                fallback: pin.fallback.map(|dev| Fallback {
+                    dev,
+                    hold: pin.hold,
+                }),
+                route: pin.route,
                 audit: pin.audit,
                 force: pin.force,
             }),

@@ -1,14 +1,18 @@
 //! The verbs that look at the policy or change it.
 
-use std::io::{BufWriter, stdout};
+use std::io::{BufWriter, Write as _, stderr, stdout};
 
 use super::{Context, args, print};
 use crate::{
+    agent,
     datapath::Store,
     error::Result,
     render::Page,
     request::{self, Request},
 };
+
+/// What is told of a pin with a fallback where no agent runs.
+const NOBODY_MOVES: &str = "pin: it is pinned, and stays where it is until `arpguard run` moves it";
 
 pub(super) async fn run(context: &Context, what: args::Policy) -> Result<()> {
     let page = Page::standard(context.format);
@@ -18,7 +22,14 @@ pub(super) async fn run(context: &Context, what: args::Policy) -> Result<()> {
         return reply.outcome;
     }
     let store = Store::Pinned(context.pins()?);
-    perform(context, &store, page, what.request()?).await
+    let request = what.request()?;
+    let needs_agent = request.needs_agent();
+    perform(context, &store, page, request).await?;
+    if needs_agent && !agent::is_there() {
+        // Standard error may be closed, and what was asked for is done.
+        let _ = writeln!(stderr(), "arpguard: {NOBODY_MOVES}");
+    }
+    Ok(())
 }
 
 async fn perform(context: &Context, store: &Store, page: Page, request: Request) -> Result<()> {

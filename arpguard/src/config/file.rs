@@ -70,6 +70,13 @@ pub(super) struct Pin {
     pub(super) ip: List<Prefix>,
     /// The device to pin it to.
     pub(super) dev: Spanned<Word<Name>>,
+    /// The device to pin it to while that one has no carrier.
+    pub(super) fallback: Option<Spanned<Word<Name>>>,
+    /// For how many seconds the first has to hold its carrier before it is pinned to that again.
+    pub(super) hold: Option<Spanned<u32>>,
+    /// Whether replies leave by the device where it is.
+    #[serde(default)]
+    pub(super) route: bool,
     /// Whether it only counts.
     #[serde(default)]
     pub(super) audit: bool,

@@ -1,8 +1,11 @@
 //! What a declared policy means on one host.
 
-use std::collections::{BTreeMap, btree_map::Entry};
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    sync::Arc,
+};
 
-use arpguard_common::{abi::Rule, policy::View};
+use arpguard_common::{abi::Rule, policy::View, verdict::Policy};
 use ipnet::Ipv4Net;
 use toml::Spanned;
 
@@ -17,6 +20,7 @@ use crate::{
     host::Host,
     plan::{self, Rules, Wanted},
     policy::{self, Block, Placed, Scope, clash, participle, prefix_text, state_text},
+    terms::{ByPrefix, Numbered},
 };
 
 impl Config {
@@ -31,7 +35,7 @@ impl Config {
         let placed: Vec<_> = blocks
             .map(|(block, origin)| self.place_block(host, &chosen, block, origin))
             .collect::<Result<_>>()?;
-        let rules = self.rules(host, &placed)?;
+        let (rules, terms) = self.rules(host, &placed)?;
         let hidden = |address| {
             let devices = chosen.iter().map(|device| device.index);
             devices
@@ -43,6 +47,8 @@ impl Config {
             devices: chosen.into_iter().cloned().collect(),
             attach: self.attach.map(|(_, mode)| mode).unwrap_or_default(),
             rules,
+            terms,
+            fresh: Numbered::new(),
         })
     }
 
@@ -66,14 +72,67 @@ impl Config {
                 devices: self.select(host, &list.elements, source, Some(chosen))?,
                 scope: Scope::Each,
             },
-            Dev::Home(name) => {
-                let offset = name.span().start;
-                let Name(name) = &name.get_ref().0;
-                let home = policy::guardable(host, name)
-                    .map_err(|error| error.within(READ, self.place(Spot { source, offset })))?;
+            Dev::Home(name, fallback) => {
+                let home = self.home(host, name, fallback.as_ref(), source)?;
+                if let Some(fallback) = fallback {
+                    self.check_guarded(&[name, fallback], host, chosen, source)?;
+                }
                 Placed::pinned(block, chosen.to_vec(), home)
             }
         })
+    }
+
+    /// The device of this name. While there is none, its fallback; not while both are gone.
+    fn home<'a>(
+        &self,
+        host: &'a Host,
+        name: &Spanned<Word<Name>>,
+        fallback: Option<&Spanned<Word<Name>>>,
+        source: usize,
+    ) -> Result<&'a Device> {
+        let there = |name: &&Spanned<Word<Name>>| host.device(&name.get_ref().0.0).is_some();
+        for other in fallback.into_iter().filter(there) {
+            self.guardable(host, other, source)?;
+        }
+        match fallback.filter(there) {
+            Some(fallback) if !there(&name) => self.guardable(host, fallback, source),
+            Some(_) | None => self.guardable(host, name, source),
+        }
+    }
+
+    /// Of two devices each has to be guarded: the addresses are hidden on the one while they are on
+    /// the other.
+    fn check_guarded(
+        &self,
+        names: &[&Spanned<Word<Name>>],
+        host: &Host,
+        chosen: &[&Device],
+        source: usize,
+    ) -> Result<()> {
+        let is_left_out = |name: &str| {
+            host.device(name).is_some() && !chosen.iter().any(|device| device.name == name)
+        };
+        for word in names {
+            let Name(name) = &word.get_ref().0;
+            if is_left_out(name) {
+                let offset = word.span().start;
+                let why =
+                    format!("{name}: it is not one of the `devices` to guard, and both have to be");
+                return Err(self.refuse(Spot { source, offset }, why));
+            }
+        }
+        Ok(())
+    }
+
+    fn guardable<'a>(
+        &self,
+        host: &'a Host,
+        name: &Spanned<Word<Name>>,
+        source: usize,
+    ) -> Result<&'a Device> {
+        let offset = name.span().start;
+        policy::guardable(host, &name.get_ref().0.0)
+            .map_err(|error| error.within(READ, self.place(Spot { source, offset })))
     }
 
     /// The devices to guard.
@@ -122,8 +181,9 @@ impl Config {
             .collect())
     }
 
-    fn rules(&self, host: &Host, placed: &[Placed<'_>]) -> Result<Rules> {
+    fn rules(&self, host: &Host, placed: &[Placed<'_>]) -> Result<(Rules, ByPrefix)> {
         let mut known: BTreeMap<Place, (Rule, Spot)> = BTreeMap::new();
+        let mut terms = ByPrefix::new();
         for (placed, origin) in placed.iter().zip(&self.origins) {
             let spots = origin.prefixes.iter().map(|offset| Spot {
                 source: origin.source,
@@ -134,7 +194,12 @@ impl Config {
                 let Some(rule) = change.rule else { continue };
                 let place = change.place;
                 let at = |place| known.get(&place).map(|(rule, _)| *rule);
-                if let Some((old, other)) = clash(place, rule, at)
+                let under = origin.terms.as_ref();
+                let elsewhere = || {
+                    let mut homes = under.iter().flat_map(|terms| terms.devices());
+                    homes.find_map(|name| clash(place, rule.at(host.device(name)?.index), at))
+                };
+                if let Some((old, other)) = clash(place, rule, at).or_else(elsewhere)
                     && let Some((_, first)) = known.get(&old)
                 {
                     let state = state_text(old, other, host);
@@ -143,8 +208,12 @@ impl Config {
                 match known.entry(place) {
                     Entry::Vacant(entry) => {
                         entry.insert((rule, spot));
+                        terms.extend(under.map(|under| (place.prefix, Arc::clone(under))));
                     }
-                    Entry::Occupied(entry) if entry.get().0 == rule => {}
+                    Entry::Occupied(entry)
+                        if entry.get().0 == rule
+                            && (rule.policy() != Policy::Pin
+                                || terms.get(&place.prefix) == under) => {}
                     Entry::Occupied(entry) => {
                         let on = host
                             .by_index(place.device)
@@ -161,7 +230,7 @@ impl Config {
         for (place, (rule, _)) in known {
             rules.insert(place, rule);
         }
-        Ok(rules)
+        Ok((rules, terms))
     }
 
     /// Refuses a rule for what an earlier block makes something else of.

@@ -455,3 +455,70 @@ fn a_place_is_told_past_the_end_and_inside_a_character() {
         assert_eq!(source.place(offset), place);
     }
 }
+
+#[test]
+fn a_pin_may_have_a_fallback_and_routes() {
+    let text = "[[pin]]\nip = '10.0.0.101'\ndev = 'bond0'\n";
+    let terms = |text: &str| {
+        let wanted = config(&[text]).unwrap().on(&host()).unwrap();
+        let terms = wanted.terms.get(&"10.0.0.101/32".parse().unwrap());
+        let home = wanted.rules.at(hiding(EVERY_DEVICE, "10.0.0.101/32"));
+        (home.unwrap().home(), terms.map(|terms| Terms::clone(terms)))
+    };
+    let fallback = |dev: &str, hold| {
+        let dev = dev.to_owned();
+        Some(Fallback { dev, hold })
+    };
+    let of = |dev: &str, fallback, route| Terms::of(dev.to_owned(), fallback, route, false);
+    assert_eq!(terms(text), (3, None));
+    let with = format!("{text}fallback = 'bond1'\n");
+    let two = of("bond0", fallback("bond1", 10), false);
+    assert_eq!(terms(&with), (3, two));
+    let with = format!("{text}fallback = 'bond1'\nhold = 0\nroute = true\n");
+    let all = of("bond0", fallback("bond1", 0), true);
+    assert_eq!(terms(&with), (3, all));
+    assert_eq!(
+        terms(&format!("{text}route = true\n")),
+        (3, of("bond0", None, true))
+    );
+    // One of the two may be away.
+    let gone = "[[pin]]\nip = '10.0.0.101'\ndev = 'eth7'\nfallback = 'bond1'\n";
+    assert_eq!(terms(gone), (4, of("eth7", fallback("bond1", 10), false)));
+    let gone = format!("{text}fallback = 'eth7'\n");
+    assert_eq!(terms(&gone), (3, of("bond0", fallback("eth7", 10), false)));
+    for (more, place, why) in [
+        ("fallback = 'bond0'", "4:12", "it is the device itself"),
+        (
+            "hold = 3",
+            "4:8",
+            "`hold` is about a `fallback`, and there is none",
+        ),
+        (
+            "fallback = 'bond1'\nhold = 86401",
+            "5:8",
+            "it is longer than a day",
+        ),
+        (
+            "fallback = 'lo'",
+            "4:12",
+            "lo: it is the loopback device, which speaks no ARP",
+        ),
+        (
+            "[[pin]]\nip = '10.0.0.101'\ndev = 'bond0'\nroute = true",
+            "5:6",
+            "10.0.0.101: it is pinned otherwise at a.toml:2:6",
+        ),
+        (
+            "fallback = 'bond1'\n[[hide]]\nip = '10.0.0.101'\ndev = 'bond1'",
+            "2:6",
+            "10.0.0.101: it is hidden on bond1 at a.toml:6:6",
+        ),
+    ] {
+        refused(&format!("{text}{more}"), place, why);
+    }
+    refused(
+        &format!("devices = ['bond0', 'eth0']\n{text}fallback = 'bond1'"),
+        "5:12",
+        "bond1: it is not one of the `devices` to guard, and both have to be",
+    );
+}

@@ -23,6 +23,7 @@ use crate::{
     device::Device,
     error::{Error, Result},
     netlink::Netlink,
+    terms::Numbered,
 };
 
 const BRING_OVER: &str = "bring over what an older version of arpguard guards";
@@ -33,6 +34,7 @@ struct Former {
     programs: Programs,
     rules: BTreeMap<Place, Rule>,
     notes: BTreeMap<u32, Note>,
+    terms: Numbered,
 }
 
 impl Writer {
@@ -95,12 +97,14 @@ impl Former {
             let (device, note) = entry.map_err(|cause| unreadable(NOTES, &cause))?;
             notes.insert(device, Note::from_bytes(&note));
         }
+        let terms = maps::terms(&kept)?;
         let programs = Programs::pinned(&pins.programs())?;
         Ok(Self {
             pins,
             programs,
             rules,
             notes,
+            terms,
         })
     }
 
@@ -119,6 +123,7 @@ impl Former {
                 rule: Some(*rule),
             })
             .collect();
+        datapath.agree(&self.terms)?;
         datapath.commit(&changes, &mut |_| Ok(()))?;
         for device in devices {
             if let Some(note) = self.notes.get(&device.index) {

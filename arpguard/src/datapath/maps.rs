@@ -3,6 +3,7 @@
 mod claims;
 mod notes;
 mod rules;
+mod terms;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -24,9 +25,11 @@ use aya::{Pod, util::nr_cpus};
 use ipnet::Ipv4Net;
 use nix::errno::Errno;
 
+use self::notes::NoteBytes;
 pub(super) use self::{
     notes::{NOTES, Note, Notes, create_notes},
     rules::{Parse, key, rules},
+    terms::all as terms,
 };
 use super::bpffs::Pins;
 use crate::error::{Error, Result, errno};

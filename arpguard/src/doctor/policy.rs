@@ -11,7 +11,7 @@ use crate::{
     device::Device,
     host::Host,
     policy::{EVERY_ADDRESS, longest_match, prefix_text},
-    render,
+    render::{self, rules::Home},
 };
 
 /// A rule.
@@ -35,6 +35,9 @@ pub struct Rule {
     pub mac: Option<String>,
     /// Whether it answers even where somebody else claims the address.
     pub forced: bool,
+    /// Of a pin with a fallback or routes: what it wants.
+    #[serde(default)]
+    pub home: Option<Home>,
 }
 
 impl From<render::rules::Rule> for Rule {
@@ -49,6 +52,7 @@ impl From<render::rules::Rule> for Rule {
             same_subnet: rule.same_subnet,
             mac: rule.mac,
             forced: rule.forced,
+            home: rule.home,
         }
     }
 }
@@ -101,6 +105,12 @@ impl Rule {
         bars && !self.audit
     }
 
+    /// Whether replies from its addresses leave by this device.
+    pub fn routes_by(&self, device: &str) -> bool {
+        let routes = self.home.as_ref().is_some_and(|home| home.route);
+        routes && !self.audit && self.pins_to(device)
+    }
+
     /// Its RIP, where it names one.
     pub fn rip(&self) -> Option<Ipv4Addr> {
         self.rip.parse().ok()
@@ -120,8 +130,15 @@ impl Rule {
             }
             Some(Kind::Hide) | None => (format!("hide {prefix} --rip {}", self.rip), true),
         };
-        if let Some(device) = &self.device {
+        let home = self.home.as_ref();
+        if let Some(device) = home.map(|home| &home.device).or(self.device.as_ref()) {
             line += &format!(" --dev {}", word(device));
+        }
+        if let Some(home) = home {
+            if let (Some(fallback), Some(hold)) = (&home.fallback, home.hold) {
+                line += &format!(" --fallback {} --hold {hold}", word(fallback));
+            }
+            line += if home.route { " --route" } else { "" };
         }
         let mut own = host.guardable().flat_map(|device| &device.addresses);
         let forced = may_be_forced && own.any(|own| self.prefix().contains(&own.address));

@@ -1,13 +1,14 @@
 //! Rules that are of another time: of addresses and devices that were.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Cure, Facts, Finding, Rule, Severity, State};
+use super::{Cure, Facts, Finding, Rule, Severity, State, cure::word};
 use crate::policy::prefix_text;
 
 pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
     let found = [lost_rip(facts), gone(facts), older(facts)];
-    found.into_iter().flatten().collect()
+    let found = found.into_iter().flatten();
+    found.chain(pins(facts)).collect()
 }
 
 /// RIPs that this host no longer has.
@@ -52,7 +53,8 @@ fn lost_rip(facts: &Facts) -> Option<Finding> {
 
 fn is_there(facts: &Facts, rule: &Rule) -> bool {
     let device = rule.device.as_ref();
-    device.is_none_or(|name| facts.host.device(name).is_some())
+    // One with a fallback comes back by itself.
+    rule.home.is_some() || device.is_none_or(|name| facts.host.device(name).is_some())
 }
 
 /// Rules for devices that are gone. What `save` prints leaves them out.
@@ -83,6 +85,54 @@ fn gone(facts: &Facts) -> Option<Finding> {
             .to_owned(),
         cure: Some(Cure::Saved(None)),
     })
+}
+
+/// Pins that are away from their device, and those that have nowhere to go.
+fn pins(facts: &Facts) -> Vec<Finding> {
+    let mut away = BTreeMap::<_, Vec<_>>::new();
+    let mut stuck = BTreeMap::<_, Vec<_>>::new();
+    for rule in facts.policy.iter() {
+        let Some(home) = &rule.home else { continue };
+        let Some(fallback) = &home.fallback else {
+            continue;
+        };
+        let prefix = prefix_text(rule.prefix());
+        if let Some(why) = &home.moved {
+            let pair = (&home.device, fallback, why);
+            away.entry(pair).or_default().push(prefix);
+        } else if facts.host.device(fallback).is_none() {
+            stuck.entry(fallback).or_default().push(prefix);
+        }
+    }
+    let away = away
+        .into_iter()
+        .map(|((device, fallback, why), pins)| Finding {
+            check: "pin_moved",
+            severity: Severity::Warning,
+            subject: first(&pins),
+            what: format!("pinned to {device}, and now on {fallback}"),
+            why: format!("{device} is {why}, and a second fault would leave it to nobody"),
+            cure: (why == "down").then(|| Cure::host(format!("ip link set {} up", word(device)))),
+        });
+    let stuck = stuck.into_iter().map(|(fallback, pins)| Finding {
+        check: "fallback_gone",
+        severity: Severity::Note,
+        subject: first(&pins),
+        what: format!("its fallback is {fallback}, and there is no such device"),
+        why: "where its device fails, it has nowhere to go".to_owned(),
+        cure: None,
+    });
+    away.chain(stuck).collect()
+}
+
+/// The first of several, and how many more there are.
+fn first(pins: &[String]) -> String {
+    match pins {
+        [first, others @ ..] if !others.is_empty() => {
+            format!("{first} and {} more", others.len())
+        }
+        pins => pins.concat(),
+    }
 }
 
 /// What an older version has left.

@@ -154,7 +154,19 @@ fn flux(facts: &Facts, subnet: Ipv4Net, devices: &[&Device]) -> Option<Finding> 
 /// Devices that discard what comes by them, since the way back is by the first one.
 fn strict(facts: &Facts, subnet: Ipv4Net, devices: &[&Device]) -> Option<Finding> {
     let is_strict = |name: &&str| facts.sysctls.effective(name, Setting::RpFilter) == 1;
-    let names = devices.iter().skip(1).map(|device| device.name.as_str());
+    // The way back from a pinned address may be a route of its own.
+    let is_routed = |device: &Device| {
+        let mut own = device
+            .addresses
+            .iter()
+            .filter(|own| subnet.contains(&own.address));
+        own.all(|own| {
+            let rule = facts.policy.rule(&device.name, own.address);
+            rule.is_some_and(|rule| rule.routes_by(&device.name))
+        })
+    };
+    let names = devices.iter().skip(1).filter(|device| !is_routed(device));
+    let names = names.map(|device| device.name.as_str());
     let names: Vec<_> = names.filter(is_strict).collect();
     if names.is_empty() {
         return None;

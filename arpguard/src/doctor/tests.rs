@@ -7,6 +7,7 @@ use crate::{
         fixture::{address, device},
     },
     host::{Hardware, Host, Process, Release, Setting},
+    render::rules::Home,
 };
 
 const VIP: Ipv4Addr = Ipv4Addr::new(192, 168, 18, 101);
@@ -32,6 +33,7 @@ fn rule(address: &str, device: Option<&str>) -> Rule {
         same_subnet: false,
         mac: None,
         forced: false,
+        home: None,
     }
 }
 
@@ -269,4 +271,62 @@ fn what_an_older_version_hides_is_not_called_seen() {
         ..real_server()
     };
     assert_eq!(checks(&facts), ["older_version"]);
+}
+
+#[test]
+fn pins_that_are_away_or_have_nowhere_to_go_are_told() {
+    let pin = |address: &str, device: &str, fallback: &str, moved: Option<&str>| Rule {
+        policy: "pin".to_owned(),
+        home: Some(Home {
+            device: "eth7".to_owned(),
+            fallback: Some(fallback.to_owned()),
+            hold: Some(10),
+            route: true,
+            moved: moved.map(str::to_owned),
+        }),
+        ..rule(address, Some(device))
+    };
+    let mut facts = real_server();
+    facts.policy = [
+        pin("192.168.18.102/32", "eth0", "eth0", Some("down")),
+        pin("192.168.18.103/32", "eth0", "eth0", Some("down")),
+        pin("192.168.18.104/32", "eth7", "eth8", None),
+    ]
+    .into_iter()
+    .collect();
+    let found = judge(&facts);
+    let told = |check: &str| {
+        let finding = found.iter().find(|finding| finding.check == check);
+        let Finding {
+            subject,
+            what,
+            cure,
+            ..
+        } = finding.unwrap();
+        let place = Place::default();
+        let cure = cure.as_ref().map(|cure| cure.line(&place));
+        (subject.clone(), what.clone(), cure)
+    };
+    assert_eq!(
+        told("pin_moved"),
+        (
+            "192.168.18.102 and 1 more".to_owned(),
+            "pinned to eth7, and now on eth0".to_owned(),
+            Some("ip link set eth7 up".to_owned())
+        )
+    );
+    assert_eq!(
+        told("fallback_gone"),
+        (
+            "192.168.18.104".to_owned(),
+            "its fallback is eth8, and there is no such device".to_owned(),
+            None
+        )
+    );
+    assert!(found.iter().all(|finding| finding.check != "device_gone"));
+    let rule = facts.policy.iter().next().unwrap();
+    assert_eq!(
+        rule.again(&facts.host),
+        "pin 192.168.18.102 --dev eth7 --fallback eth0 --hold 10 --route"
+    );
 }

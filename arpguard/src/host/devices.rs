@@ -26,10 +26,12 @@ pub(super) async fn read(netlink: &Netlink) -> Result<Vec<Device>> {
 fn parse(message: &LinkMessage) -> Option<Device> {
     let (mut name, mut mac, mut xdp, mut kind) = (None, None, None, None);
     let (mut master, mut port) = (None, None);
+    let mut carrier_changes = 0;
     for attribute in &message.attributes {
         match attribute {
             LinkAttribute::IfName(text) => name = Some(text.clone()),
             LinkAttribute::Address(bytes) => mac = <[u8; 6]>::try_from(bytes.as_slice()).ok(),
+            LinkAttribute::CarrierChanges(count) => carrier_changes = *count,
             LinkAttribute::Controller(index) => master = Some(*index),
             LinkAttribute::Xdp(attributes) => xdp = program(attributes),
             LinkAttribute::LinkInfo(infos) => {
@@ -71,6 +73,7 @@ fn parse(message: &LinkMessage) -> Option<Device> {
         kind,
         mac: mac.map(Mac),
         link,
+        carrier_changes,
         unguardable,
         xdp,
         addresses,

@@ -62,3 +62,12 @@ pub async fn proxies(netlink: &Netlink) -> Result<Vec<Proxy>> {
     }
     Ok(proxies)
 }
+
+/// The single addresses that the kernel proxies for on some device (`ip neigh add proxy`).
+///
+/// # Errors
+/// Where the kernel refuses to tell.
+pub async fn proxied(netlink: &Netlink) -> Result<BTreeSet<Ipv4Addr>> {
+    let proxies = proxies(netlink).await?;
+    Ok(proxies.into_iter().map(|proxy| proxy.address).collect())
+}

@@ -4,6 +4,7 @@ use super::{Rules, between};
 use crate::{
     datapath::{Attached, Change, Mode},
     device::Device,
+    terms::{ByPrefix, Numbered},
 };
 
 /// What is in force.
@@ -11,6 +12,8 @@ use crate::{
 pub struct State {
     /// The rules.
     pub rules: Rules,
+    /// The terms that rules may be under.
+    pub terms: Numbered,
     /// The devices that something is attached to, and what.
     pub devices: Vec<(Device, Attached)>,
 }
@@ -31,6 +34,10 @@ impl State {
 pub struct Wanted {
     /// The rules.
     pub rules: Rules,
+    /// The terms of pins that have some.
+    pub terms: ByPrefix,
+    /// Those of them that are not noted yet, once the rules are settled.
+    pub fresh: Numbered,
     /// The devices to guard; no others.
     pub devices: Vec<Device>,
     /// The ingress hook to take.
@@ -44,6 +51,8 @@ pub struct Plan {
     pub guard: Vec<Device>,
     /// The ingress hook to take.
     pub attach: Mode,
+    /// The terms to note before.
+    pub terms: Numbered,
     /// The rules to write and to remove.
     pub changes: Vec<Change>,
     /// The devices to detach the programs from.
@@ -51,6 +60,14 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Rules to write and to remove, and nothing else.
+    pub fn of(changes: Vec<Change>) -> Self {
+        Self {
+            changes,
+            ..Self::default()
+        }
+    }
+
     /// Whether there is nothing to do.
     pub const fn is_empty(&self) -> bool {
         self.guard.is_empty() && self.changes.is_empty() && self.leave.is_empty()
@@ -70,6 +87,7 @@ pub fn towards(wanted: &Wanted, now: &State) -> Plan {
             .cloned()
             .collect(),
         attach: wanted.attach,
+        terms: wanted.fresh.clone(),
         changes: between(&now.rules, &wanted.rules),
         leave: attached.filter(|device| !chosen(device)).cloned().collect(),
     }

@@ -1,6 +1,9 @@
 //! What an agent measures, in the text format of Prometheus (version 0.0.4).
 
-use std::fmt::{self, Display, Formatter};
+use std::{
+    collections::BTreeMap,
+    fmt::{self, Display, Formatter},
+};
 
 use arpguard_common::{
     abi::{Counts, ROWS, Shape, counter, row},
@@ -16,6 +19,8 @@ pub struct Metrics {
     pub devices: Vec<Device>,
     /// How many rules there are.
     pub rules: Shape,
+    /// How many pins with a fallback are on it, by the names of their device and their fallback.
+    pub moved: BTreeMap<(String, String), u64>,
     /// Whether all that is declared is in force.
     pub is_in_force: bool,
     /// Whether the policy could be read when it was last tried.
@@ -65,6 +70,7 @@ impl Display for Metrics {
             .iter()
             .try_for_each(|one| hooks(f, name, one))?;
         self.rules(f)?;
+        self.moved(f)?;
         for (name, help, value) in [
             (
                 "arpguard_policy_in_force",
@@ -92,6 +98,17 @@ impl Display for Metrics {
 }
 
 impl Metrics {
+    fn moved(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let name = "arpguard_pins_moved";
+        let help = "Pins that are on their fallback, since their device has no carrier.";
+        head(f, name, "gauge", help)?;
+        for ((device, fallback), number) in &self.moved {
+            let labels = [("device", device.as_str()), ("fallback", fallback)];
+            sample(f, name, &labels, *number)?;
+        }
+        Ok(())
+    }
+
     fn rules(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let sum = |count: fn(&Counts) -> u32| {
             let Shape { own, claims } = &self.rules;

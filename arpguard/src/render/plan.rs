@@ -8,7 +8,7 @@ use super::rules::Rule;
 use crate::{
     device::Device,
     host::Host,
-    plan::{Plan, Rules},
+    plan::{Plan, State},
 };
 
 /// What is done to a rule or a device.
@@ -51,7 +51,7 @@ pub enum Subject {
 }
 
 /// The steps of a plan for a host where `now` is in force, in the order in which they are done.
-pub fn steps(plan: &Plan, now: &Rules, host: &Host) -> Vec<Step> {
+pub fn steps(plan: &Plan, now: &State, host: &Host) -> Vec<Step> {
     let device = |op: Op, device: &Device| Step {
         op,
         subject: Subject::Device {
@@ -60,15 +60,17 @@ pub fn steps(plan: &Plan, now: &Rules, host: &Host) -> Vec<Step> {
     };
     let guard = plan.guard.iter().map(|one| device(Op::Guard, one));
     let leave = plan.leave.iter().map(|one| device(Op::Leave, one));
+    let mut terms = now.terms.clone();
+    terms.extend(plan.terms.clone());
     let rules = plan.changes.iter().filter_map(|change| {
         let place = change.place;
-        let (op, rule) = match (now.at(place), change.rule) {
+        let (op, rule) = match (now.rules.at(place), change.rule) {
             (None, Some(new)) => (Op::Add, new),
             (Some(_), Some(new)) => (Op::Change, new),
             (Some(old), None) => (Op::Remove, old),
             (None, None) => return None,
         };
-        let subject = Subject::Rule(Rule::of(place, rule, host));
+        let subject = Subject::Rule(Rule::of(place, rule, &terms, host));
         Some(Step { op, subject })
     });
     guard.chain(rules).chain(leave).collect()

@@ -6,13 +6,15 @@ use arpguard_common::{
     verdict::{Mode, Policy},
 };
 use ipnet::Ipv4Net;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     datapath::{Maps, Place},
     error::Result,
     host::Host,
+    plan,
     policy::{EVERY_ADDRESS, prefix_text},
+    terms::{Numbered, Terms},
 };
 
 /// One rule.
@@ -40,6 +42,24 @@ pub struct Rule {
     pub deferred: bool,
     /// Whether it answers even where somebody else claims the address.
     pub forced: bool,
+    /// Of a pin with a fallback or routes: what it wants, and whether it has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub home: Option<Home>,
+}
+
+/// Where a pin wants to be.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Home {
+    /// The device that it names.
+    pub device: String,
+    /// The device where it goes while that one has no carrier.
+    pub fallback: Option<String>,
+    /// For how many seconds the first has to hold its carrier before it moves back.
+    pub hold: Option<u32>,
+    /// Whether replies leave by the device where it is.
+    pub route: bool,
+    /// Why it is on its fallback: what the first device is; `None` where it is not.
+    pub moved: Option<String>,
 }
 
 /// Reads all rules, in the order of their addresses.
@@ -49,13 +69,14 @@ pub struct Rule {
 pub fn read(maps: &Maps, host: &Host) -> Result<Vec<Rule>> {
     let mut rules: Vec<_> = maps.rules().collect::<Result<_>>()?;
     rules.sort_unstable_by_key(|(place, _)| (place.prefix, place.book, place.device));
-    let show = |(place, rule)| Rule::of(place, rule, host);
+    let terms = maps.terms()?;
+    let show = |(place, rule)| Rule::of(place, rule, &terms, host);
     Ok(rules.into_iter().map(show).collect())
 }
 
 impl Rule {
-    /// The rule at a place.
-    pub fn of(place: Place, rule: abi::Rule, host: &Host) -> Self {
+    /// The rule at a place, where these are the terms in use.
+    pub fn of(place: Place, rule: abi::Rule, terms: &Numbered, host: &Host) -> Self {
         let address = place.prefix;
         let device = match rule.policy() {
             Policy::Hide | Policy::Strict | Policy::Answer | Policy::Bind => place.device,
@@ -72,7 +93,38 @@ impl Rule {
             shield: rule.shields(),
             audit: rule.mode() == Mode::Audit,
             same_subnet: rule.wants_same_subnet(),
+            home: terms
+                .get(&rule.terms())
+                .map(|terms| Home::of(terms, rule, host)),
         }
+    }
+}
+
+impl Home {
+    fn of(terms: &Terms, rule: abi::Rule, host: &Host) -> Self {
+        let fallback = terms.fallback.as_ref();
+        Self {
+            device: terms.dev.clone(),
+            fallback: fallback.map(|fallback| fallback.dev.clone()),
+            hold: fallback.map(|fallback| fallback.hold),
+            route: terms.route,
+            moved: plan::away(terms, rule.home(), host).map(str::to_owned),
+        }
+    }
+
+    /// As options, and where it is away from.
+    fn words(&self) -> Vec<String> {
+        let mut words = Vec::new();
+        if let (Some(fallback), Some(hold)) = (&self.fallback, self.hold) {
+            words.push(format!("fallback {fallback} hold {hold}"));
+        }
+        if self.route {
+            words.push("route".to_owned());
+        }
+        if let Some(why) = &self.moved {
+            words.push(format!("(moved from {}: {why})", self.device));
+        }
+        words
     }
 }
 
@@ -83,7 +135,7 @@ impl Rule {
     }
 
     /// The words of the options that are set.
-    pub(crate) fn options(&self) -> impl Iterator<Item = &'static str> {
+    pub(crate) fn options(&self) -> impl Iterator<Item = String> {
         let options = [
             ("same-subnet", self.same_subnet),
             ("when", self.deferred),
@@ -91,9 +143,9 @@ impl Rule {
             ("shield", self.shield),
             ("audit", self.audit),
         ];
-        options
-            .into_iter()
-            .filter_map(|(word, set)| set.then_some(word))
+        let set = options.into_iter().filter(|(_, set)| *set);
+        let home = self.home.iter().flat_map(Home::words);
+        set.map(|(word, _)| word.to_owned()).chain(home)
     }
 }
 

@@ -42,6 +42,9 @@ struct Attributes {
     same_subnet: bool,
     audit: bool,
     force: bool,
+    /// Of a pin: where it goes, and how long the first device has to hold.
+    fallback: Option<(String, u32)>,
+    route: bool,
 }
 
 /// Equal rules for one prefix, and the devices that they are for; none for every device.
@@ -81,6 +84,7 @@ pub(crate) fn write(out: &mut dyn Write, state: &State, host: &Host) -> io::Resu
 fn blocks(state: &State, guarded: &[&Device], host: &Host) -> BTreeMap<Attributes, Vec<Ipv4Net>> {
     // Of equal rules for one prefix, the devices are told together.
     let mut same: BTreeMap<_, Same<'_>> = BTreeMap::new();
+    let under = |rule: abi::Rule| state.terms.get(&rule.terms());
     for (place, rule) in state.rules.iter() {
         let Place { device, prefix, .. } = *place;
         let named = match rule.policy() {
@@ -88,8 +92,11 @@ fn blocks(state: &State, guarded: &[&Device], host: &Host) -> BTreeMap<Attribute
             Policy::Pin => rule.home(),
         };
         let everywhere = named == EVERY_DEVICE;
-        let found = host.by_index(named);
-        if found.is_none() && !everywhere {
+        let found = match under(*rule) {
+            Some(terms) => host.device(&terms.dev),
+            None => host.by_index(named),
+        };
+        if found.is_none() && !everywhere && under(*rule).is_none() {
             continue;
         }
         let key = (prefix, everywhere, rule.to_bytes());
@@ -100,9 +107,14 @@ fn blocks(state: &State, guarded: &[&Device], host: &Host) -> BTreeMap<Attribute
     }
     let mut blocks: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for ((prefix, ..), Same { rule, devices }) in same {
+        let terms = under(rule);
+        let fallback = terms.and_then(|terms| terms.fallback.as_ref());
         let attributes = Attributes {
             policy: rule.policy(),
-            devices: devices.iter().map(|device| device.name.clone()).collect(),
+            devices: match terms {
+                Some(terms) => vec![terms.dev.clone()],
+                None => devices.iter().map(|device| device.name.clone()).collect(),
+            },
             rip: match rule.policy() {
                 Policy::Hide => Some(rip_text(rule)),
                 Policy::Pin | Policy::Strict | Policy::Answer | Policy::Bind => None,
@@ -112,6 +124,8 @@ fn blocks(state: &State, guarded: &[&Device], host: &Host) -> BTreeMap<Attribute
             same_subnet: rule.wants_same_subnet(),
             audit: rule.mode() == Mode::Audit,
             force: is_forced(prefix, rule, &devices, guarded, host),
+            fallback: fallback.map(|fallback| (fallback.dev.clone(), fallback.hold)),
+            route: terms.is_some_and(|terms| terms.route),
         };
         blocks.entry(attributes).or_default().push(prefix);
     }
@@ -133,6 +147,7 @@ fn is_forced(
             let on = if named.is_empty() { guarded } else { named };
             (Kind::Hide { rip, shield }, on, EVERY_DEVICE)
         }
+        (Policy::Pin, [home]) => (Kind::Pin, guarded, home.index),
         (Policy::Pin, _) => (Kind::Pin, guarded, rule.home()),
         (Policy::Answer, _) => return rule.is_forced(),
         (Policy::Strict | Policy::Bind, _) => return false,
@@ -158,6 +173,8 @@ fn block(out: &mut dyn Write, attributes: &Attributes, prefixes: &[Ipv4Net]) -> 
         same_subnet,
         audit,
         force,
+        fallback,
+        route,
     } = attributes;
     writeln!(out, "\n[[{}]]", policy.name())?;
     match (policy, prefixes) {
@@ -192,7 +209,12 @@ fn block(out: &mut dyn Write, attributes: &Attributes, prefixes: &[Ipv4Net]) -> 
             writeln!(out, "dev = [{}]", names.join(", "))?;
         }
     }
+    if let Some((dev, hold)) = fallback {
+        writeln!(out, "fallback = {}", quoted(dev))?;
+        writeln!(out, "hold = {hold}")?;
+    }
     for (key, set) in [
+        ("route", route),
         ("same-subnet", same_subnet),
         ("shield", shield),
         ("audit", audit),

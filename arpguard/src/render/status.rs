@@ -9,6 +9,7 @@ use arpguard_common::{
 };
 use serde::Serialize;
 
+use super::rules::{self, Rule};
 use crate::{
     clock::Wall,
     datapath::{Attached, Datapath, Egress, Ingress, Keeper, Totals},
@@ -31,6 +32,8 @@ pub struct Status {
     pub prefixes: u32,
     /// The devices that are guarded or could be.
     pub devices: Vec<Device>,
+    /// The pins that are on their fallback, in the order of their addresses.
+    pub moved: Vec<Rule>,
 }
 
 /// The state of one device.
@@ -133,6 +136,7 @@ pub async fn read(datapath: Option<&Datapath>, host: &Host, netlink: &Netlink) -
         addresses: shape.addresses(),
         prefixes,
         devices,
+        moved: datapath.map_or_else(|| Ok(Vec::new()), |datapath| moved(datapath, host))?,
     })
 }
 
@@ -160,6 +164,18 @@ fn add_claims(datapath: &Datapath, host: &Host, devices: &mut [Device]) -> Resul
         }
     }
     Ok(())
+}
+
+/// The pins that are on their fallback.
+fn moved(datapath: &Datapath, host: &Host) -> Result<Vec<Rule>> {
+    let terms = datapath.maps.terms()?;
+    if terms.values().all(|terms| terms.fallback.is_none()) {
+        return Ok(Vec::new());
+    }
+    let mut rules = rules::read(&datapath.maps, host)?;
+    let moved = |rule: &Rule| rule.home.as_ref().is_some_and(|home| home.moved.is_some());
+    rules.retain(moved);
+    Ok(rules)
 }
 
 /// Whether a device is held to what it owns. Only a rule for every address is found for one that no

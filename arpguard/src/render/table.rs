@@ -47,6 +47,12 @@ pub(crate) fn status(out: &mut dyn Write, status: &Status, width: Option<u16>) -
         count(status.addresses, "address", "addresses"),
         count(status.prefixes, "prefix", "prefixes"),
     )?;
+    for rule in &status.moved {
+        moved(out, rule)?;
+    }
+    if !status.moved.is_empty() {
+        writeln!(out)?;
+    }
     let mut table = columns(&["DEVICE", "INGRESS", "EGRESS", "NOTE"], width);
     for device in &status.devices {
         let guarded = device.ingress.is_some() && device.egress.is_some();
@@ -110,6 +116,20 @@ fn claims(out: &mut dyn Write, status: &Status, width: Option<u16>) -> io::Resul
     }
     writeln!(out)?;
     write(out, &table)
+}
+
+fn moved(out: &mut dyn Write, rule: &Rule) -> io::Result<()> {
+    let Some(home) = &rule.home else {
+        return Ok(());
+    };
+    writeln!(
+        out,
+        "{} is on {}, since {} is {}",
+        rule.address_text().unwrap_or_default(),
+        rule.device.as_deref().unwrap_or("every"),
+        home.device,
+        home.moved.as_deref().unwrap_or_default(),
+    )
 }
 
 /// How many columns the terminal has that standard output is.

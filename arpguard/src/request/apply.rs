@@ -7,7 +7,7 @@ use crate::{
     config::{Config, Source},
     error::Result,
     host::Host,
-    plan::{State, towards},
+    plan::{Mover, Plan, State, towards},
     render::{
         Format, Page, json,
         plan::{Step, lines, steps},
@@ -31,8 +31,8 @@ impl Apply {
             let reader = session::open(context.store, context.netlink).await?;
             let host = Host::observe(context.netlink).await?;
             let now = state(reader.datapath(), &host, context.netlink).await?;
-            let plan = towards(&config.on(&host)?, &now);
-            return show(context, &steps(&plan, &now.rules, &host));
+            let plan = plan(&config, &now, &host)?;
+            return show(context, &steps(&plan, &now, &host));
         }
         let mut session = Session::begin(context.store, context.netlink).await?;
         let mut done = Vec::new();
@@ -47,12 +47,17 @@ impl Apply {
 }
 
 async fn change(session: &mut Session, config: &Config, done: &mut Vec<Step>) -> Result<()> {
-    let wanted = config.on(&session.host)?;
     let now: State = session.state().await?;
-    let plan = towards(&wanted, &now);
+    let plan = plan(config, &now, &session.host)?;
     session.carry_out(&plan).await?;
-    *done = steps(&plan, &now.rules, &session.host);
+    *done = steps(&plan, &now, &session.host);
     Ok(())
+}
+
+fn plan(config: &Config, now: &State, host: &Host) -> Result<Plan> {
+    let mut wanted = config.on(host)?;
+    wanted.settle(now, host, Mover::Nobody)?;
+    Ok(towards(&wanted, now))
 }
 
 fn show(context: &mut Context<'_>, steps: &[Step]) -> Result<()> {

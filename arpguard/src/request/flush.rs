@@ -1,15 +1,15 @@
 //! `arpguard flush`
 
 use super::Context;
-use crate::{datapath::Change, error::Result, session::Session};
+use crate::{datapath::Change, error::Result, plan::Plan, session::Session};
 
 pub(super) async fn perform(context: &mut Context<'_>) -> Result<()> {
     let mut session = Session::begin(context.store, context.netlink).await?;
-    let outcome = change(&mut session);
+    let outcome = change(&mut session).await;
     session.end(outcome).await
 }
 
-fn change(session: &mut Session) -> Result<()> {
+async fn change(session: &mut Session) -> Result<()> {
     let Some(datapath) = session.datapath() else {
         return Ok(());
     };
@@ -19,6 +19,5 @@ fn change(session: &mut Session) -> Result<()> {
         .rules()
         .map(|rule| rule.map(remove))
         .collect::<Result<_>>()?;
-    session.commit(&changes)?;
-    session.refresh()
+    session.carry_out(&Plan::of(changes)).await
 }

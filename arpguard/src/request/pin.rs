@@ -7,13 +7,14 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Context,
-    set::{mode, set},
+    set::{mode, set_under},
 };
 use crate::{
     datapath::Mode,
-    error::Result,
+    error::{Error, Result},
     policy::{self, Block, Kind, Placed},
     session::Session,
+    terms::{Fallback, Terms},
 };
 
 /// What to pin, and to which device.
@@ -23,6 +24,10 @@ pub struct Pin {
     pub prefixes: Vec<Ipv4Net>,
     /// The device that alone may answer and speak for them.
     pub dev: String,
+    /// The device that does so while that one has no carrier.
+    pub fallback: Option<Fallback>,
+    /// Whether replies from them leave by the device where they are.
+    pub route: bool,
     /// Whether only to count what would be done.
     pub audit: bool,
     /// Whether to leave another device without an address to speak with.
@@ -38,17 +43,30 @@ impl Pin {
             force: self.force,
         };
         policy::check(slice::from_ref(&block))?;
+        if self.fallback.as_ref().is_some_and(|to| to.dev == self.dev) {
+            let why = "it is the device itself; name another as --fallback";
+            return Err(Error::new("pin", &self.dev, why).usage());
+        }
+        let terms = Terms::of(self.dev.clone(), self.fallback, self.route, true);
         let mut session = Session::begin(context.store, context.netlink).await?;
-        let outcome = change(&mut session, &block, &self.dev).await;
+        let outcome = change(&mut session, &block, &self.dev, terms.as_ref()).await;
         session.end(outcome).await
     }
 }
 
-async fn change(session: &mut Session, block: &Block, dev: &str) -> Result<()> {
+async fn change(
+    session: &mut Session,
+    block: &Block,
+    dev: &str,
+    terms: Option<&Terms>,
+) -> Result<()> {
     let host = session.host.clone();
     let home = policy::guardable(&host, dev)?;
+    for device in terms.iter().flat_map(|terms| terms.devices()) {
+        policy::guardable(&host, device)?;
+    }
     let guarded = policy::devices(&host, &[])?;
     let guard = guarded.iter().copied().cloned().collect();
     let placed = Placed::pinned(block, guarded, home);
-    set(session, &placed, guard, Mode::Auto).await
+    set_under(session, &placed, terms, guard, Mode::Auto).await
 }

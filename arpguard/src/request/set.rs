@@ -2,15 +2,16 @@
 
 use std::slice;
 
-use arpguard_common::{policy::View, verdict};
+use arpguard_common::{abi::Rule, policy::View, verdict};
 
 use crate::{
-    datapath::Mode,
+    datapath::{Change, Mode},
     device::Device,
     error::{Error, Result},
-    plan::{self, Plan},
+    plan::{self, Mover, Plan, Settling, used},
     policy::{self, Placed, clash, prefix_text, state_text, undo_text},
     session::Session,
+    terms::{Numbered, Terms},
 };
 
 /// Whether verdicts are carried out.
@@ -32,7 +33,21 @@ pub(super) async fn set(
     guard: Vec<Device>,
     attach: Mode,
 ) -> Result<()> {
-    let changes = plan::set(placed);
+    set_under(session, placed, None, guard, attach).await
+}
+
+/// As [`set`], of a pin under terms: with the device that they name first as its home.
+///
+/// # Errors
+/// As [`set`], or where there is no number left for terms.
+pub(super) async fn set_under(
+    session: &mut Session,
+    placed: &Placed<'_>,
+    terms: Option<&Terms>,
+    guard: Vec<Device>,
+    attach: Mode,
+) -> Result<()> {
+    let mut changes = plan::set(placed);
     let rule = |place| session.datapath()?.maps.rule(place);
     let places = placed.places();
     let hidden = |address| {
@@ -50,8 +65,13 @@ pub(super) async fn set(
     policy::check_on(slice::from_ref(placed), &session.host, hidden)?;
     for change in &changes {
         let place = change.place;
+        let elsewhere = |new: Rule| {
+            let homes = terms.iter().flat_map(|terms| terms.devices());
+            let mut homes = homes.filter_map(|name| session.host.device(name));
+            homes.find_map(|home| clash(place, new.at(home.index), rule))
+        };
         if let Some(new) = change.rule
-            && let Some((old, other)) = clash(place, new, rule)
+            && let Some((old, other)) = clash(place, new, rule).or_else(|| elsewhere(new))
         {
             let tried = new.policy().name();
             let prefix = prefix_text(place.prefix);
@@ -60,11 +80,37 @@ pub(super) async fn set(
             return Err(Error::new(tried, prefix, format!("it is {state}")).advise(advice));
         }
     }
+    let terms = match terms {
+        Some(terms) => settle(session, terms, &mut changes)?,
+        None => Numbered::new(),
+    };
     let plan = Plan {
         guard,
         attach,
+        terms,
         changes,
         leave: Vec::new(),
     };
     session.carry_out(&plan).await
+}
+
+/// Puts rules under terms; gives those that are to be noted.
+fn settle(session: &Session, terms: &Terms, changes: &mut [Change]) -> Result<Numbered> {
+    let datapath = session.datapath();
+    let known = datapath.map_or_else(|| Ok(Numbered::new()), |datapath| datapath.maps.terms())?;
+    let mut settling = Settling::new(&session.host, &known, Mover::Nobody);
+    let in_use = || {
+        let rules = datapath.iter().flat_map(|datapath| datapath.maps.rules());
+        let rules: Vec<_> = rules
+            .map(|rule| rule.map(|(.., rule)| rule))
+            .collect::<Result<_>>()?;
+        Ok(used(&rules))
+    };
+    for change in changes {
+        let was = datapath.and_then(|datapath| datapath.maps.rule(change.place));
+        if let Some(rule) = change.rule {
+            change.rule = Some(settling.settle(rule, terms, was, in_use)?);
+        }
+    }
+    Ok(settling.fresh())
 }

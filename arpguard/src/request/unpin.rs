@@ -8,7 +8,7 @@ use super::{
     Context,
     unset::{places, removals},
 };
-use crate::{error::Result, session::Session};
+use crate::{error::Result, plan::Plan, session::Session};
 
 /// What to leave to every device again.
 #[derive(Debug, Deserialize, Serialize)]
@@ -20,14 +20,13 @@ pub struct Unpin {
 impl Unpin {
     pub(super) async fn perform(self, context: &Context<'_>) -> Result<()> {
         let mut session = Session::begin(context.store, context.netlink).await?;
-        let outcome = change(&mut session, &self.prefixes);
+        let outcome = change(&mut session, &self.prefixes).await;
         session.end(outcome).await
     }
 }
 
-fn change(session: &mut Session, prefixes: &[Ipv4Net]) -> Result<()> {
+async fn change(session: &mut Session, prefixes: &[Ipv4Net]) -> Result<()> {
     let places = places(session, &[])?;
     let changes = removals(session, "unpin", Policy::Pin, prefixes, &places)?;
-    session.commit(&changes)?;
-    session.refresh()
+    session.carry_out(&Plan::of(changes)).await
 }

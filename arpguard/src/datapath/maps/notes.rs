@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 /// programs do not see them.
 pub(in crate::datapath) const NOTES: &str = "NOTES";
 
-type NoteBytes = [u8; 128];
+pub(super) type NoteBytes = [u8; 128];
 pub(in crate::datapath) type Notes = HashMap<MapData, u32, NoteBytes>;
 
 /// What user space remembers of a device that it has attached to.

@@ -17,6 +17,7 @@ use crate::{
     explain::{Account, Judged, Ruled, Then},
     host::Host,
     render::rules::Rule,
+    terms::Numbered,
 };
 
 /// `docs/output.md` tells what each field means.
@@ -78,7 +79,7 @@ pub(crate) fn json(out: &mut dyn Write, account: &Account, host: &Host) -> io::R
     let show = |ruled: &Ruled| {
         let rule = ruled.rule()?;
         let place = Place::new(rule.policy(), ruled.device, ruled.prefix);
-        Some(Rule::of(place, rule, host))
+        Some(Rule::of(place, rule, &Numbered::new(), host))
     };
     let (reaction, reply) = match &account.then {
         Then::Kernel { reaction, reply } => (Some(reaction), reply.as_ref()),

@@ -9,6 +9,7 @@ use crate::{
     explain::{Account, Heard, Judged, Reaction, Ruled, Then, Why},
     host::Host,
     render::rules::Rule,
+    terms::Numbered,
 };
 
 /// Why a verdict is what it is, in a few words.
@@ -74,7 +75,7 @@ pub(super) fn rewritten(judged: &Judged) -> Option<Ipv4Addr> {
 pub(super) fn rule_text(ruled: &Ruled, host: &Host) -> Option<String> {
     let policy = ruled.rule()?.policy();
     let place = Place::new(policy, ruled.device, ruled.prefix);
-    let rule = Rule::of(place, ruled.rule()?, host);
+    let rule = Rule::of(place, ruled.rule()?, &Numbered::new(), host);
     let address = rule.address_text().unwrap_or_default();
     let device = rule.device.as_deref().unwrap_or("every device");
     let mut text = match policy {
@@ -92,7 +93,7 @@ pub(super) fn rule_text(ruled: &Ruled, host: &Host) -> Option<String> {
     };
     for option in rule.options() {
         text += ", ";
-        text += option;
+        text += &option;
     }
     Some(text)
 }

@@ -7,6 +7,7 @@ use crate::{
     device::fixture::device,
     plan::Rules,
     policy::EVERY_ADDRESS,
+    terms::{Fallback, Numbered, Terms},
 };
 
 const MAC: Mac = Mac([0, 0, 0x5e, 0, 1, 0x33]);
@@ -40,6 +41,7 @@ fn written(rules: impl IntoIterator<Item = (Place, Rule)>, guarded: usize) -> St
     };
     let mut state = State {
         rules: Rules::default(),
+        terms: Numbered::new(),
         devices: host.devices[..guarded]
             .iter()
             .map(|device| (device.clone(), attached.clone()))
@@ -168,5 +170,66 @@ mac = \"00:00:5e:00:01:33\"
 audit = true
 ";
     let saved = written(rules, 2);
+    assert_eq!(saved.strip_prefix(HEADER), Some(blocks), "{saved}");
+}
+
+#[test]
+fn a_pin_is_saved_as_it_is_wanted_wherever_it_is() {
+    let terms = |dev: &str, fallback: Option<(&str, u32)>, route| {
+        let fallback = fallback.map(|(dev, hold)| Fallback {
+            dev: dev.to_owned(),
+            hold,
+        });
+        Terms::of(dev.to_owned(), fallback, route, true).unwrap()
+    };
+    let mut state = State {
+        terms: Numbered::from([
+            (1, terms("eth0", Some(("a*\"b", 30)), true)),
+            (2, terms("eth0", None, true)),
+            (3, terms("eth7", Some(("eth0", 10)), false)),
+        ]),
+        ..State::default()
+    };
+    for (address, home, under) in [
+        // One is at home, and one on the fallback.
+        ("192.168.18.101", 2, 1),
+        ("192.168.18.102", 3, 1),
+        ("192.168.18.103", 2, 2),
+        // Its device is gone.
+        ("192.168.18.104", 2, 3),
+    ] {
+        let prefix = policy::parse_prefix(address).unwrap();
+        let rule = Rule::pin(32, home, Mode::Enforce).under(under);
+        state
+            .rules
+            .insert(Place::new(rule.policy(), EVERY_DEVICE, prefix), rule);
+    }
+    let mut text = Vec::new();
+    write(&mut text, &state, &host()).unwrap();
+    let blocks = "
+devices = []
+
+[[pin]]
+ip = \"192.168.18.103\"
+dev = \"eth0\"
+route = true
+
+[[pin]]
+ip = [
+  \"192.168.18.101\",
+  \"192.168.18.102\",
+]
+dev = \"eth0\"
+fallback = 'a*\"b'
+hold = 30
+route = true
+
+[[pin]]
+ip = \"192.168.18.104\"
+dev = \"eth7\"
+fallback = \"eth0\"
+hold = 10
+";
+    let saved = String::from_utf8(text).unwrap();
     assert_eq!(saved.strip_prefix(HEADER), Some(blocks), "{saved}");
 }

@@ -1,0 +1,195 @@
+//! Pins with a fallback, as the agent moves them: which links hold, and what the LAN was told.
+//!
+//! Where a pin is, the kernel says. What is kept here is lost with the agent: then the time that a
+//! link has held begins anew, and the LAN is told again where each pin is.
+
+use std::{collections::BTreeMap, net::Ipv4Addr, time::Duration};
+
+use arpguard_common::{
+    abi::Rule,
+    policy::{EVERY_DEVICE, View},
+    verdict::{Mode, Policy},
+};
+use ipnet::Ipv4Net;
+use tokio::{
+    task::AbortHandle,
+    time::{Instant, sleep},
+};
+use tracing::{info, warn};
+
+use crate::{
+    arp::Announcement,
+    datapath::Place,
+    device::Device,
+    error::Result,
+    host::{Host, proxied},
+    netlink::Netlink,
+    plan::{Move, Wanted},
+    policy::prefix_text,
+    terms::Terms,
+};
+
+/// How often the LAN is told, and at what interval: as `arpguard announce` does.
+const TIMES: u32 = 5;
+const INTERVAL: Duration = Duration::from_millis(200);
+
+/// What the agent knows of the pins with a fallback.
+#[derive(Default)]
+pub(super) struct Homes {
+    /// The devices that are connected, by name.
+    up: BTreeMap<String, Up>,
+    /// On which device the LAN was told last that pinned addresses are.
+    announced: BTreeMap<Ipv4Net, u32>,
+    /// Who still tells it of each device.
+    telling: BTreeMap<u32, AbortHandle>,
+    /// When a link has held long enough.
+    due: Option<Instant>,
+}
+
+struct Up {
+    index: u32,
+    changes: u32,
+    since: Instant,
+}
+
+impl Homes {
+    /// Looks which links are up. One that was lost and came again meanwhile has to hold anew.
+    pub(super) fn look(&mut self, host: &Host) {
+        let now = Instant::now();
+        let mut before = std::mem::take(&mut self.up);
+        for device in host.devices.iter().filter(|device| device.is_usable()) {
+            let same = |up: &Up| (up.index, up.changes) == (device.index, device.carrier_changes);
+            let held = before.remove(&device.name).filter(same);
+            let up = held.unwrap_or(Up {
+                index: device.index,
+                changes: device.carrier_changes,
+                since: now,
+            });
+            self.up.insert(device.name.clone(), up);
+        }
+    }
+
+    /// Whether a device has held its carrier for so many seconds.
+    pub(super) fn holds(&self, device: &Device, seconds: u32) -> bool {
+        self.held_at(&device.name, seconds)
+            .is_some_and(|at| at <= Instant::now())
+    }
+
+    fn held_at(&self, name: &str, seconds: u32) -> Option<Instant> {
+        let up = self.up.get(name)?;
+        Some(up.since + Duration::from_secs(seconds.into()))
+    }
+
+    /// When to look again, though nothing happens. It is told once: who fails then tries again in his
+    /// own time.
+    pub(super) const fn due(&mut self) -> Option<Instant> {
+        self.due.take()
+    }
+
+    /// What is wanted is in force: tells the LAN of what has moved.
+    ///
+    /// # Errors
+    /// Where the kernel does not tell what it proxies for.
+    pub(super) async fn settled(
+        &mut self,
+        wanted: &Wanted,
+        host: &Host,
+        netlink: &Netlink,
+    ) -> Result<()> {
+        self.due = None;
+        let terms = &wanted.terms;
+        self.announced
+            .retain(|prefix, _| terms.contains_key(prefix));
+        let mut untold = BTreeMap::<u32, BTreeMap<Ipv4Net, Rule>>::new();
+        for (prefix, terms) in terms {
+            let Some(rule) = wanted
+                .rules
+                .at(Place::new(Policy::Pin, EVERY_DEVICE, *prefix))
+            else {
+                continue;
+            };
+            self.due = self
+                .due
+                .into_iter()
+                .chain(self.returns(terms, rule, host))
+                .min();
+            let told = self.announced.get(prefix) == Some(&rule.home());
+            if terms.fallback.is_some() && rule.mode() == Mode::Enforce && !told {
+                untold.entry(rule.home()).or_default().insert(*prefix, rule);
+            }
+        }
+        let here = |home: u32| host.by_index(home).filter(|device| device.is_usable());
+        untold.retain(|home, _| here(*home).is_some());
+        if untold.is_empty() {
+            return Ok(());
+        }
+        let own = host.devices.iter().flat_map(|device| &device.addresses);
+        let own = own.filter(|own| !own.host_scope).map(|own| own.address);
+        let mut known = proxied(netlink).await?;
+        known.extend(own);
+        for (home, pins) in untold {
+            let view = View::new(&wanted.rules, home);
+            let moved = |address: &Ipv4Addr| {
+                let found = view.found(*address);
+                let net = found.and_then(|rule| Ipv4Net::new(*address, rule.prefix_len()).ok());
+                net.is_some_and(|net| pins.get(&net.trunc()).copied() == found)
+            };
+            let addresses: Vec<_> = known.iter().copied().filter(moved).collect();
+            for prefix in pins.keys() {
+                // What is said of the device where it was is no longer so.
+                let was = self.announced.insert(*prefix, home);
+                if let Some(telling) = was.and_then(|was| self.telling.remove(&was)) {
+                    telling.abort();
+                }
+            }
+            let device = here(home).filter(|_| !addresses.is_empty());
+            if let Some(telling) = device.and_then(|device| announce(addresses, device.clone())) {
+                self.telling.insert(home, telling);
+            }
+        }
+        Ok(())
+    }
+
+    /// When a pin that is on its fallback may move back, if its link holds until then.
+    fn returns(&self, terms: &Terms, rule: Rule, host: &Host) -> Option<Instant> {
+        let fallback = terms.fallback.as_ref()?;
+        let is_away = host.device(&fallback.dev)?.index == rule.home();
+        self.held_at(&terms.dev, fallback.hold).filter(|_| is_away)
+    }
+}
+
+/// Tells the LAN, the first time at once.
+fn announce(addresses: Vec<Ipv4Addr>, device: Device) -> Option<AbortHandle> {
+    let announcement = Announcement {
+        addresses,
+        mac: None,
+        count: 1,
+        interval: INTERVAL,
+    };
+    if let Err(error) = announcement.send(&device) {
+        warn!("{error}");
+        return None;
+    }
+    let again = async move {
+        for _ in 1..TIMES {
+            sleep(INTERVAL).await;
+            // Its link is lost again, and the LAN is told of the next device soon.
+            if announcement.send(&device).is_err() {
+                return;
+            }
+        }
+    };
+    Some(tokio::spawn(again).abort_handle())
+}
+
+/// Logs what moves.
+pub(super) fn report(moves: &BTreeMap<Move, Vec<Ipv4Net>>) {
+    for (Move { from, to, why }, prefixes) in moves {
+        let what = match prefixes.as_slice() {
+            [one] => prefix_text(*one),
+            [first, others @ ..] => format!("{} and {} more", prefix_text(*first), others.len()),
+            [] => continue,
+        };
+        info!("moving {what} from {from} to {to}: {why}");
+    }
+}
