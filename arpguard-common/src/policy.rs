@@ -98,7 +98,7 @@ impl<'a, T: Tables> View<'a, T> {
     #[inline(always)]
     pub fn bars(&self, rule: Rule, address: Ipv4Addr) -> bool {
         match rule.policy() {
-            Policy::Hide => true,
+            Policy::Hide => !rule.is_promoted(),
             Policy::Pin => self.device != EVERY_DEVICE && self.device != rule.home(),
             Policy::Strict => self.device != EVERY_DEVICE && !self.owns(address),
             Policy::Answer | Policy::Bind => false,

@@ -11,6 +11,7 @@ mod log;
 mod monitor;
 mod policy;
 mod probe;
+mod promote;
 mod run;
 mod usage;
 

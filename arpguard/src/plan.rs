@@ -3,6 +3,7 @@
 mod between;
 pub mod fault;
 mod homes;
+pub mod promotion;
 mod rules;
 mod towards;
 
@@ -41,7 +42,8 @@ pub fn set(placed: &Placed<'_>) -> Vec<Change> {
         .collect()
 }
 
-/// The removal of the rules of `policy` for `prefix` at those of `places` where there is one.
+/// The removal of the rules of `policy` for `prefix` at those of `places` where there is one. What
+/// was lent for a promotion is not: nobody has asked for it.
 pub fn unset(
     policy: Policy,
     prefix: Ipv4Net,
@@ -51,7 +53,7 @@ pub fn unset(
     places
         .iter()
         .map(|device| Place::new(policy, *device, prefix))
-        .filter(|place| rule(*place).is_some_and(|rule| rule.policy() == policy))
+        .filter(|place| rule(*place).is_some_and(|rule| rule.policy() == policy && !rule.is_lent()))
         .map(|place| Change { place, rule: None })
         .collect()
 }

@@ -11,6 +11,7 @@ mod hide;
 mod judge;
 mod list;
 mod pin;
+mod promote;
 mod save;
 mod set;
 mod status;
@@ -29,6 +30,7 @@ pub use self::{
     bind::{Bind, Unbind},
     hide::Hide,
     pin::Pin,
+    promote::{Demote, Promote},
     strict::{StrictOff, StrictOn},
     unhide::Unhide,
     unpin::Unpin,
@@ -48,6 +50,10 @@ pub enum Request {
     Hide(Hide),
     /// Hide them no longer.
     Unhide(Unhide),
+    /// Hide addresses no longer for the time being: this host becomes their director.
+    Promote(Promote),
+    /// Hide them again.
+    Demote(Demote),
     /// Pin addresses to a device.
     Pin(Pin),
     /// Pin them no longer.
@@ -98,6 +104,8 @@ impl Request {
         match self {
             Self::Hide(_) => "hide",
             Self::Unhide(_) => "unhide",
+            Self::Promote(_) => "promote",
+            Self::Demote(_) => "demote",
             Self::Pin(_) => "pin",
             Self::Unpin(_) => "unpin",
             Self::StrictOn(_) => "strict on",
@@ -132,6 +140,8 @@ impl Request {
         match self {
             Self::Hide(hide) => hide.perform(context).await,
             Self::Unhide(unhide) => unhide.perform(context).await,
+            Self::Promote(promote) => promote.perform(context).await,
+            Self::Demote(demote) => demote.perform(context).await,
             Self::Pin(pin) => pin.perform(context).await,
             Self::Unpin(unpin) => unpin.perform(context).await,
             Self::StrictOn(strict) => strict.perform(context).await,

@@ -61,6 +61,13 @@ pub const IN_PINNED: Ipv4Addr = ip(192, 168, 21, 200);
 /// In that prefix, and hidden on every device.
 pub const HIDDEN_IN_PINNED: Ipv4Addr = ip(192, 168, 21, 7);
 
+/// Hidden and shielded on every device, and promoted.
+pub const PROMOTED: Ipv4Addr = ip(192, 168, 18, 111);
+/// Hidden on every device, and promoted on eth0.
+pub const PROMOTED_ON_ETH0: Ipv4Addr = ip(192, 168, 18, 118);
+/// In the hidden prefix, and promoted.
+pub const PROMOTED_IN_PREFIX: Ipv4Addr = ip(192, 168, 19, 11);
+
 /// Answered on eth1, and hidden on every device.
 pub const ANSWERED: Ipv4Addr = ip(192, 168, 18, 112);
 /// Answered on eth1 with [`GIVEN`], and nobody's.
@@ -90,7 +97,10 @@ pub const IN_BOUND: Ipv4Addr = ip(192, 168, 23, 9);
 pub const BOUND_AND_HIDDEN: Ipv4Addr = ip(192, 168, 18, 117);
 
 /// What the real server has on `lo`.
-pub const VIPS: [Ipv4Addr; 18] = [
+pub const VIPS: [Ipv4Addr; 21] = [
+    PROMOTED,
+    PROMOTED_ON_ETH0,
+    PROMOTED_IN_PREFIX,
     BOUND_AND_HIDDEN,
     ANSWERED,
     ANSWERED_AUDITED,
@@ -207,6 +217,19 @@ pub struct Set {
     pub more: bool,
     /// `--audit`
     pub audit: bool,
+    /// Whether it is promoted.
+    pub standing: Standing,
+}
+
+/// Whether what is hidden is promoted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It is not.
+    Hidden,
+    /// It is, by itself.
+    Promoted,
+    /// It is, and another `hide` hides it.
+    Lent,
 }
 
 const HIDE: Set = Set {
@@ -218,6 +241,7 @@ const HIDE: Set = Set {
     mac: None,
     more: false,
     audit: false,
+    standing: Standing::Hidden,
 };
 
 const PIN: Set = Set {
@@ -348,6 +372,28 @@ pub const POLICY: &[Set] = &[
         audit: true,
         ..HIDE
     },
+    Set {
+        address: PROMOTED,
+        more: true,
+        standing: Standing::Promoted,
+        ..HIDE
+    },
+    Set {
+        address: PROMOTED_ON_ETH0,
+        ..HIDE
+    },
+    Set {
+        address: PROMOTED_ON_ETH0,
+        device: Some(Device::Eth0),
+        standing: Standing::Lent,
+        ..HIDE
+    },
+    Set {
+        address: PROMOTED_IN_PREFIX,
+        rip: None,
+        standing: Standing::Lent,
+        ..HIDE
+    },
     PIN,
     Set {
         address: PINNED_AUDITED,
@@ -404,8 +450,26 @@ pub const POLICY: &[Set] = &[
 ];
 
 impl Set {
-    /// The command line that sets it.
-    pub fn command(&self) -> String {
+    /// The command lines that set it, with `options` for a `hide`.
+    fn commands(&self, options: &str) -> Vec<String> {
+        let options = match self.policy {
+            Policy::Hide => options,
+            Policy::Pin | Policy::Strict | Policy::Answer | Policy::Bind => "",
+        };
+        let set = format!("{} {options}", self.command());
+        let mut promote = format!("promote {} --count 0", self.address);
+        if let Some(device) = self.device {
+            promote += &format!(" --dev {}", device.name());
+        }
+        match self.standing {
+            Standing::Hidden => vec![set],
+            Standing::Promoted => vec![set, promote],
+            Standing::Lent => vec![promote],
+        }
+    }
+
+    /// The command line that sets it, unless it is promoted.
+    fn command(&self) -> String {
         let prefix = match self.length {
             32 => self.address.to_string(),
             length => format!("{}/{length}", self.address),
@@ -452,7 +516,14 @@ impl Set {
     fn rule(&self) -> Rule {
         let mode = self.mode();
         match self.policy {
-            Policy::Hide => Rule::hide(self.length, self.rip, mode, self.more),
+            Policy::Hide => {
+                let rule = Rule::hide(self.length, self.rip, mode, self.more);
+                match self.standing {
+                    Standing::Hidden => rule,
+                    Standing::Promoted => rule.promoted(),
+                    Standing::Lent => rule.lent(),
+                }
+            }
             Policy::Pin => Rule::pin(self.length, self.device.map_or(0, Device::index), mode),
             Policy::Strict => Rule::strict(self.more, mode),
             Policy::Answer => Rule::answer(self.length, self.mac, mode, false, self.more),
@@ -492,7 +563,7 @@ impl Model {
             .max_by_key(|set| (set.length, set.place() != EVERY_DEVICE))?;
         let on = |named: Option<Device>| named.map_or(EVERY_DEVICE, Device::index) == device;
         let holds = match found.policy {
-            Policy::Hide => true,
+            Policy::Hide => found.standing == Standing::Hidden,
             // A frame of a VLAN is not the parent's business.
             Policy::Pin => device != EVERY_DEVICE && !on(found.device),
             Policy::Strict => {
@@ -601,11 +672,9 @@ impl RealServer {
     /// Sets [`POLICY`], each `hide` with `options` added.
     pub fn guard(&self, options: &str) {
         for set in POLICY {
-            let options = match set.policy {
-                Policy::Hide => options,
-                Policy::Pin | Policy::Strict | Policy::Answer | Policy::Bind => "",
-            };
-            self.host.guard(&format!("{} {options}", set.command()));
+            for command in set.commands(options) {
+                self.host.guard(&command);
+            }
         }
         self.claim();
     }

@@ -4,8 +4,8 @@
 //! [`fixture`] is one real server and its policy, as command lines and as a model on the host;
 //! [`cases`] is what must happen there to every kind of frame. The files under `tests/` run that
 //! table on the host, through `BPF_PROG_TEST_RUN` and over veth pairs, and put whole clusters into
-//! namespaces. [`running`] is an agent under way,
-//! which [`http`] asks and [`manager`] listens to.
+//! namespaces. [`running`] is an agent under way, which [`http`] asks and [`manager`] listens to.
+//! [`keepalived`] is one too, and [`sampler`] a client that looks on.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -19,9 +19,11 @@ pub mod fixture;
 pub mod flux;
 pub mod former;
 pub mod http;
+pub mod keepalived;
 pub mod lab;
 pub mod manager;
 pub mod pair;
 pub mod pins;
 pub mod running;
+pub mod sampler;
 pub mod server;

@@ -412,7 +412,7 @@ audit = true
     };
     assert_eq!(blocks(&text), blocks(saved));
     let json = host.guard("-o json list");
-    let line = r#"{"policy":"bind","address":"192.168.18.1/32","device":null,"rip":"auto","shield":false,"audit":false,"same_subnet":false,"mac":"00:00:5e:00:01:33","deferred":false,"forced":false}"#;
+    let line = r#"{"policy":"bind","address":"192.168.18.1/32","device":null,"rip":"auto","shield":false,"audit":false,"same_subnet":false,"promoted":false,"mac":"00:00:5e:00:01:33","deferred":false,"forced":false}"#;
     assert!(json.contains(line), "{json}");
 
     let file = std::env::temp_dir().join(format!("arpguard-answer-{}.toml", std::process::id()));

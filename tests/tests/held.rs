@@ -159,11 +159,30 @@ hide    192.168.18.102  eth0    auto    -
     assert_eq!(
         told(&server, socket, &["-o", "json", "list"]),
         r#"[
-  {"policy":"hide","address":"192.168.18.101/32","device":null,"rip":"auto","shield":false,"audit":false,"same_subnet":false,"mac":null,"deferred":false,"forced":false},
-  {"policy":"hide","address":"192.168.18.102/32","device":"eth0","rip":"auto","shield":false,"audit":false,"same_subnet":false,"mac":null,"deferred":false,"forced":false}
+  {"policy":"hide","address":"192.168.18.101/32","device":null,"rip":"auto","shield":false,"audit":false,"same_subnet":false,"promoted":false,"mac":null,"deferred":false,"forced":false},
+  {"policy":"hide","address":"192.168.18.102/32","device":"eth0","rip":"auto","shield":false,"audit":false,"same_subnet":false,"promoted":false,"mac":null,"deferred":false,"forced":false}
 ]
 "#
     );
+
+    // The agent changes the rule, and who asks it announces.
+    let announced = ["promote", "192.168.18.101", "--count", "1"];
+    assert_eq!(told(&server, socket, &announced), "");
+    let of =
+        |frame: &Vec<u8>| Frame::read(frame).is_some_and(|arp| arp.spa == VIP && arp.tpa == VIP);
+    assert_eq!(port.drain().iter().filter(|frame| of(frame)).count(), 2);
+    assert_eq!(answered(&port), [VIP]);
+    let row = "hide    192.168.18.101  every   auto    promoted";
+    assert!(told(&server, socket, &["list"]).contains(row));
+    let line = "arpguard: promote: 192.168.18.10: it is not hidden here; hide it first, so that it \
+                can be demoted\n";
+    assert_eq!(
+        refused(&server, socket, &["promote", "192.168.18.10"]),
+        line
+    );
+    assert_eq!(told(&server, socket, &["demote", "192.168.18.101"]), "");
+    assert_eq!(answered(&port), NOBODY_ANSWERS);
+    assert_eq!(told(&server, socket, &["list"]), list);
 
     let saved = directory.file("saved.toml");
     fs::write(&saved, told(&server, socket, &["save"])).unwrap();

@@ -193,9 +193,12 @@ fn an_older_version_s_state_is_brought_over() {
     under_a_flood(|server, mode| {
         server.guard("hide 192.168.18.102 10.1.0.0/16 --rip 192.168.18.10");
         server.guard("hide 192.168.18.103 --dev eth0 --shield --audit");
+        server.guard("hide 192.168.18.105");
+        server.guard("promote 10.1.0.1 192.168.18.105 --force --count 0");
         for (version, verb) in [
             (1, "list"),
             (2, "list"),
+            (3, "list"),
             (2, "status"),
             (1, "hide 192.168.18.101 --rip 192.168.18.10"),
         ] {
@@ -218,7 +221,7 @@ fn an_older_version_s_state_is_brought_over() {
         assert_eq!(attached(server), before, "{mode}");
         // What was guarded can be left, too.
         let former = Former::of(server, 1);
-        server.guard("unhide 192.168.18.102 192.168.18.103 10.1.0.0/16");
+        server.guard("unhide 192.168.18.102 192.168.18.103 192.168.18.105 10.1.0.0/16");
         assert!(former.is_gone());
     });
 }

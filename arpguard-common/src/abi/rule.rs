@@ -12,7 +12,7 @@ use crate::{
 /// What policy says of an address or a prefix: eight bytes, which are never all zeros.
 ///
 /// In memory order: the policy's number plus one in the low three bits and flags above, the length in
-/// bits of the prefix (32 for a single address), and six bytes that are the policy's own. One word
+/// bits of the prefix (32 for a single address) in the low six bits and flags above, and six bytes that are the policy's own. One word
 /// with a hole for "no rule" is one load for a program, and nothing of it is ever undefined, which
 /// the verifier of Linux 5.10 wants.
 ///
@@ -34,6 +34,11 @@ impl Rule {
     const SAME_SUBNET: u8 = 1 << 5;
     const DEFERRED: u8 = 1 << 6;
     const FORCED: u8 = 1 << 7;
+
+    /// The second byte: the length, and these.
+    const LENGTH: u8 = 0b11_1111;
+    const PROMOTED: u8 = 1 << 6;
+    const LENT: u8 = 1 << 7;
 
     /// A rule that hides. `rip`: the sender to use instead, `None` for the device's own choice.
     pub const fn hide(prefix_len: u8, rip: Option<Ipv4Addr>, mode: Mode, shield: bool) -> Self {
@@ -58,13 +63,41 @@ impl Rule {
         Self::new(Policy::Strict, flags, 0, [0; 6], mode)
     }
 
+    /// The same of an address that this host is the director of, until it is demoted: it bars
+    /// nothing.
+    #[must_use]
+    pub const fn promoted(self) -> Self {
+        let [first, second, rest @ ..] = self.to_bytes();
+        Self::of(first, second | Self::PROMOTED, rest)
+    }
+
+    /// A promoted rule for a single address that another rule hides. It is gone when the address is
+    /// demoted.
+    #[must_use]
+    pub const fn lent(self) -> Self {
+        let [first, _, rest @ ..] = self.to_bytes();
+        Self::of(first, 32 | Self::PROMOTED | Self::LENT, rest)
+    }
+
+    /// The same without a promotion.
+    #[must_use]
+    pub const fn demoted(self) -> Self {
+        let [first, second, rest @ ..] = self.to_bytes();
+        Self::of(first, second & Self::LENGTH, rest)
+    }
+
+    const fn of(first: u8, second: u8, [a, b, c, d, e, f]: [u8; 6]) -> Self {
+        Self(Word::new([first, second, a, b, c, d, e, f]))
+    }
+
     /// The same pin under the terms that user space keeps by this number, zero for none; any other rule
     /// as it is. Programs do not look at it.
     #[must_use]
     pub const fn under(self, terms: u8) -> Self {
-        let [first, prefix_len, _, x, a, b, c, d] = self.to_bytes();
+        let [first, second, _, rest @ ..] = self.to_bytes();
+        let [x, a, b, c, d] = rest;
         match self.policy() {
-            Policy::Pin => Self(Word::new([first, prefix_len, terms, x, a, b, c, d])),
+            Policy::Pin => Self::of(first, second, [terms, x, a, b, c, d]),
             Policy::Hide | Policy::Strict | Policy::Answer | Policy::Bind => self,
         }
     }
@@ -193,6 +226,20 @@ impl Rule {
         self.has(Self::FORCED)
     }
 
+    /// Whether it hides nothing for the time being, since this host is the director.
+    #[inline(always)]
+    pub const fn is_promoted(self) -> bool {
+        let [_, second, ..] = self.to_bytes();
+        second & Self::PROMOTED != 0
+    }
+
+    /// Whether it is there for a promotion alone, and another rule hides the address.
+    #[inline(always)]
+    pub const fn is_lent(self) -> bool {
+        let [_, second, ..] = self.to_bytes();
+        second & Self::LENT != 0
+    }
+
     #[inline(always)]
     const fn has(self, flag: u8) -> bool {
         let [first, ..] = self.to_bytes();
@@ -202,8 +249,8 @@ impl Rule {
     /// Length in bits of the prefix that the rule is about; 32 for a single address.
     #[inline(always)]
     pub const fn prefix_len(self) -> u8 {
-        let [_, prefix_len, ..] = self.to_bytes();
-        prefix_len
+        let [_, second, ..] = self.to_bytes();
+        second & Self::LENGTH
     }
 
     /// The sender to use in place of the address; `None` for the device's own choice.
@@ -242,7 +289,7 @@ impl Rule {
     /// Whether two rules say the same, of whatever prefixes.
     pub fn says_as(self, other: Self) -> bool {
         let said = |rule: Self| {
-            let [first, _, own @ ..] = rule.to_bytes();
+            let [first, _, own @ ..] = rule.demoted().to_bytes();
             (first, own)
         };
         said(self) == said(other)
@@ -346,6 +393,31 @@ mod tests {
         assert_eq!(flags(pin), [false; 4]);
         assert_eq!(flags(strict), [false, true, false, false]);
         assert_eq!(flags(answer), [false, false, true, true]);
+    }
+
+    #[test]
+    fn a_promotion_changes_nothing_else() {
+        let rule = Rule::hide(24, Some(RIP), Mode::Audit, true);
+        let promoted = rule.promoted();
+        assert_eq!(promoted.to_bytes(), [0x19, 0x40 | 24, 0, 0, 10, 0, 0, 9]);
+        assert!(promoted.is_promoted() && !promoted.is_lent() && !rule.is_promoted());
+        assert_eq!(promoted.prefix_len(), 24);
+        let lent = rule.lent();
+        assert_eq!(lent.to_bytes(), [0x19, 0xc0 | 32, 0, 0, 10, 0, 0, 9]);
+        assert!(lent.is_promoted() && lent.is_lent());
+        assert_eq!(promoted.demoted(), rule);
+        assert_eq!(lent.demoted().to_bytes(), [0x19, 32, 0, 0, 10, 0, 0, 9]);
+    }
+
+    #[test]
+    fn a_pin_may_be_under_terms() {
+        let pin = Rule::pin(32, 7, Mode::Enforce).under(9);
+        let [a, b, c, d] = 7_u32.to_ne_bytes();
+        assert_eq!(pin.to_bytes(), [2, 32, 9, 0, a, b, c, d]);
+        assert_eq!((pin.home(), pin.terms()), (7, 9));
+        assert_eq!((pin.at(8).home(), pin.at(8).terms()), (8, 9));
+        let hide = Rule::hide(32, Some(RIP), Mode::Enforce, false);
+        assert_eq!((hide.under(9), hide.at(8), hide.terms()), (hide, hide, 0));
     }
 
     #[test]

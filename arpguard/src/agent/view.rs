@@ -47,8 +47,16 @@ pub(super) struct View {
 struct Compared {
     since: Instant,
     took: Duration,
+    found: Found,
+}
+
+/// What a look at all rules finds.
+#[derive(Clone, Default)]
+struct Found {
     /// Why what is declared is not in force; `None` where it is.
     fault: Option<String>,
+    /// How many addresses are promoted.
+    promoted: u64,
 }
 
 /// How old a result may be.
@@ -92,13 +100,13 @@ impl View {
     pub(super) async fn fault(&self) -> Option<String> {
         match self.declared.reading().failure {
             Some(failure) => Some(failure),
-            None => self.compared(Instant::now(), Age::New).await,
+            None => self.compared(Instant::now(), Age::New).await.fault,
         }
     }
 
     /// Everything that is measured.
     pub(super) async fn metrics(&self) -> Result<Metrics> {
-        let fault = self.compared(Instant::now(), Age::Cheap).await;
+        let Found { fault, promoted } = self.compared(Instant::now(), Age::Cheap).await;
         let Now {
             host,
             reader,
@@ -124,6 +132,7 @@ impl View {
                     })
                 })
                 .collect(),
+            promoted,
             is_in_force: fault.is_none(),
             is_reloaded: reading.failure.is_none(),
             // A clock that shows a time before 1970 shows nothing.
@@ -133,37 +142,41 @@ impl View {
 
     /// What a comparison of the kernel with what is declared finds. There is one at a time: who asks
     /// while one is under way gets the result of the next, with all others who do.
-    async fn compared(&self, asked: Instant, age: Age) -> Option<String> {
+    async fn compared(&self, asked: Instant, age: Age) -> Found {
         let mut last = Arc::clone(&self.last).lock_owned().await;
         if let Some(last) = &*last
             && last.serves(asked, age)
         {
-            return last.fault.clone();
+            return last.found.clone();
         }
         // Goes on if who has asked goes away, since what is begun cannot be ended: the next one
         // waits for it, or there would be one for each who came and went.
         let view = self.clone();
         let compare = spawn_local(async move {
             let since = Instant::now();
-            let fault = view.compare().await;
-            let fault = fault.unwrap_or_else(|error| Some(error.to_string()));
+            let found = view.compare().await;
+            let found = found.unwrap_or_else(|error| Found::failed(&error));
             *last = Some(Compared {
                 since,
                 took: since.elapsed(),
-                fault: fault.clone(),
+                found: found.clone(),
             });
-            fault
+            found
         });
-        compare
-            .await
-            .unwrap_or_else(|error| Some(error.to_string()))
+        compare.await.unwrap_or_else(|error| Found::failed(&error))
     }
 
-    async fn compare(&self) -> Result<Option<String>> {
+    async fn compare(&self) -> Result<Found> {
         let config = self.declared.reading().config;
         let now = self.now().await?;
         // A million rules take a second, in which others are answered.
-        spawn_blocking(move || now.lacks(&config))
+        let look = move || {
+            Ok(Found {
+                fault: now.lacks(&config)?,
+                promoted: now.promoted()?,
+            })
+        };
+        spawn_blocking(look)
             .await
             .map_err(|cause| Error::from_cause("compare", "the policy in force", &cause))?
     }
@@ -188,7 +201,24 @@ impl View {
     }
 }
 
+impl Found {
+    fn failed(error: &dyn std::error::Error) -> Self {
+        Self {
+            fault: Some(error.to_string()),
+            promoted: 0,
+        }
+    }
+}
+
 impl Now {
+    /// How many addresses are promoted.
+    fn promoted(&self) -> Result<u64> {
+        let Some(datapath) = self.reader.datapath() else {
+            return Ok(0);
+        };
+        Ok(datapath.maps.promoted_rules()?.len() as u64)
+    }
+
     /// What it lacks of the declared policy, if anything.
     fn lacks(&self, config: &Config) -> Result<Option<String>> {
         let mut wanted = match config.on(&self.host) {

@@ -19,6 +19,7 @@ use crate::{
 };
 
 const ANNOUNCE: &str = "announce";
+pub(super) const ON: &str = "announce on";
 
 pub(super) async fn run(context: &Context, arguments: args::Announce) -> Result<()> {
     let announcement = Announcement {
@@ -28,24 +29,25 @@ pub(super) async fn run(context: &Context, arguments: args::Announce) -> Result<
         interval: arguments.interval,
     };
     let host = Host::observe(&context.netlink).await?;
-    let device = arp::fit(&host, &arguments.dev, "announce on")?;
+    let device = arp::fit(&host, &arguments.dev, ON)?;
     // Where policy cannot be read, the kernel still tells that the frame was dropped.
     let reader = context.glimpse().await;
     let datapath = reader.as_ref().and_then(Reader::datapath);
     for address in &announcement.addresses {
         if !arguments.force {
-            check_own(&host, *address)?;
+            check_own(ANNOUNCE, &host, *address)?;
         }
         check_seen(datapath, device, *address)?;
     }
     announcement.send(device)
 }
 
-fn check_own(host: &Host, address: Ipv4Addr) -> Result<()> {
+/// Refuses to do `tried` to what is not this host's.
+pub(super) fn check_own(tried: &str, host: &Host, address: Ipv4Addr) -> Result<()> {
     match host.owner(address) {
         Some(_) => Ok(()),
         None => Err(
-            Error::new(ANNOUNCE, address, "this host does not have the address")
+            Error::new(tried, address, "this host does not have the address")
                 .advise("use --force if the LAN is to believe it all the same"),
         ),
     }
@@ -67,5 +69,5 @@ fn check_seen(datapath: Option<&Datapath>, device: &Device, address: Ipv4Addr) -
     };
     let covering =
         Ipv4Net::new(address, rule.prefix_len()).map_or(address.into(), |net| net.trunc());
-    Err(Error::new(ANNOUNCE, address, why).advise(undo_text(rule.policy(), covering)))
+    Err(Error::new(ANNOUNCE, address, why).advise(undo_text(rule, covering)))
 }

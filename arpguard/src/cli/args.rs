@@ -5,6 +5,7 @@ mod answer;
 mod doctor;
 mod explain;
 mod probe;
+mod promote;
 
 use std::{
     io::{self, Read as _},
@@ -21,7 +22,13 @@ use clap_complete::Shell;
 use ipnet::Ipv4Net;
 
 use self::answer::{Answer, Bind, Unanswer, Unbind};
-pub(super) use self::{announce::Announce, doctor::Doctor, explain::Explain, probe::Probe};
+pub(super) use self::{
+    announce::Announce,
+    doctor::Doctor,
+    explain::Explain,
+    probe::Probe,
+    promote::{Demote, Promote},
+};
 use super::listen::parse_listen;
 use crate::{
     config::Source,
@@ -110,6 +117,10 @@ pub(super) enum Policy {
     Hide(Hide),
     /// Hide addresses no longer
     Unhide(Unhide),
+    /// Take over as the director of hidden addresses: answer for them, and announce them
+    Promote(Promote),
+    /// Be their director no longer: hide them again
+    Demote(Demote),
     /// Leave addresses to one device: of this host's only it answers and speaks for them
     Pin(Pin),
     /// Leave addresses to every device again
@@ -455,6 +466,8 @@ impl Policy {
                 dev: unhide.dev,
                 del_from: unhide.del_from,
             }),
+            Self::Promote(promote) => Request::Promote(promote.request()?),
+            Self::Demote(demote) => Request::Demote(demote.request()?),
             Self::Pin(pin) => Request::Pin(request::Pin {
                 prefixes: read(&pin.ips)?,
                 dev: pin.dev,

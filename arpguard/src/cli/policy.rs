@@ -2,7 +2,7 @@
 
 use std::io::{BufWriter, Write as _, stderr, stdout};
 
-use super::{Context, args, print};
+use super::{Context, args, print, promote};
 use crate::{
     agent,
     datapath::Store,
@@ -15,14 +15,26 @@ use crate::{
 const NOBODY_MOVES: &str = "pin: it is pinned, and stays where it is until `arpguard run` moves it";
 
 pub(super) async fn run(context: &Context, what: args::Policy) -> Result<()> {
+    match what {
+        args::Policy::Promote(what) => promote::run(context, what).await,
+        what => ask(context, || what.request()).await,
+    }
+}
+
+/// Has a request performed by the agent that holds the state, else here. What it asks for is read
+/// once it is known that there is somebody to ask.
+pub(super) async fn ask(
+    context: &Context,
+    request: impl FnOnce() -> Result<Request>,
+) -> Result<()> {
     let page = Page::standard(context.format);
     if let Some(agent) = context.agent().await? {
-        let reply = agent.ask(page, what.request()?).await?;
+        let reply = agent.ask(page, request()?).await?;
         print(|out| out.write_all(reply.output.as_bytes()))?;
         return reply.outcome;
     }
     let store = Store::Pinned(context.pins()?);
-    let request = what.request()?;
+    let request = request()?;
     let needs_agent = request.needs_agent();
     perform(context, &store, page, request).await?;
     if needs_agent && !agent::is_there() {

@@ -51,6 +51,10 @@ pub(super) fn commit(
     if script.writes.is_empty() {
         return Ok(Vec::new());
     }
+    let promotes = |change: &Change| change.rule.is_some_and(Rule::is_promoted);
+    if changes.iter().any(promotes) {
+        maps.expect_promoted()?;
+    }
     let mut journal = Journal::create(script.undo.len())?;
     for was in &script.undo {
         journal.remember(was.place, was.rule)?;

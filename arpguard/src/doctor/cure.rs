@@ -5,6 +5,8 @@
 pub enum Cure {
     /// arpguard with these arguments.
     Arpguard(String),
+    /// arpguard with the first arguments, then with the second.
+    Twice(String, String),
     /// The policy as `save` prints it, edited by this command where there is one, and applied again.
     Saved(Option<String>),
     /// Commands of the system, one after another.
@@ -45,6 +47,10 @@ impl Cure {
     pub fn line(&self, place: &Place) -> String {
         match self {
             Self::Arpguard(arguments) => format!("{} {arguments}", place.arpguard()),
+            Self::Twice(first, second) => {
+                let arpguard = place.arpguard();
+                format!("{arpguard} {first} && {arpguard} {second}")
+            }
             Self::Saved(edit) => {
                 let arpguard = place.arpguard();
                 let edit = edit.iter().map(|edit| format!(" | {edit}"));

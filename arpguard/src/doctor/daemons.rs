@@ -78,7 +78,7 @@ fn silenced(facts: &Facts, process: &Process) -> Option<Finding> {
         process,
         "it runs here, and answers for addresses or announces them",
         "where it does so for a hidden address, that is dropped: what it is to announce must not be \
-         hidden",
+         hidden, or be promoted first",
         None,
     ))
 }
@@ -106,7 +106,7 @@ fn yields(facts: &Facts, process: &Process) -> Option<Finding> {
             prefix_text(rule.prefix())
         ),
         "its conflict detection may give the address up when the director announces it",
-        Some(Cure::arpguard(shielded.again(&facts.host))),
+        Some(shielded.again(&facts.host, "")),
     ))
 }
 

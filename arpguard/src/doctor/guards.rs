@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use super::{Cure, Facts, Finding, Guard, Rule, Severity};
+use super::{Facts, Finding, Guard, Rule, Severity};
 use crate::device::Device;
 
 pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
@@ -39,7 +39,7 @@ fn unguarded(facts: &Facts, device: &Device) -> Option<Finding> {
         subject: device.name.clone(),
         what: format!("{rules}, and it is not guarded"),
         why: "nothing is judged there, so what is hidden elsewhere is seen by it".to_owned(),
-        cure: Some(Cure::arpguard(rule.again(&facts.host))),
+        cure: Some(rule.again(&facts.host, "")),
     })
 }
 
@@ -73,7 +73,7 @@ fn hook(facts: &Facts, device: &Device) -> Option<Finding> {
         // What has been tried fails again; what was told can be told otherwise.
         cure: rule
             .filter(|_| note == TOLD || is_veth)
-            .map(|rule| Cure::arpguard(format!("{} --attach {attach}", rule.again(&facts.host)))),
+            .map(|rule| rule.again(&facts.host, &format!(" --attach {attach}"))),
     })
 }
 
@@ -127,7 +127,7 @@ fn no_rip(facts: &Facts, device: &Device) -> Option<Finding> {
         subject: name.clone(),
         what: "it has no address to ask in the name of".to_owned(),
         why: "requests with a hidden sender are dropped there (no_rip)".to_owned(),
-        cure: Some(Cure::arpguard(again.again(&facts.host))),
+        cure: Some(again.again(&facts.host, "")),
     })
 }
 

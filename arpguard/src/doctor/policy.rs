@@ -6,7 +6,7 @@ use arpguard_common::verdict::Policy as Kind;
 use ipnet::Ipv4Net;
 use serde::Deserialize;
 
-use super::cure::word;
+use super::{Cure, cure::word};
 use crate::{
     device::Device,
     host::Host,
@@ -31,6 +31,8 @@ pub struct Rule {
     pub audit: bool,
     /// Whether only who is in a subnet of the device is answered.
     pub same_subnet: bool,
+    /// Whether it hides nothing for the time being, since this host is the director.
+    pub promoted: bool,
     /// The hardware address that it names, if it does.
     pub mac: Option<String>,
     /// Whether it answers even where somebody else claims the address.
@@ -50,6 +52,7 @@ impl From<render::rules::Rule> for Rule {
             shield: rule.shield,
             audit: rule.audit,
             same_subnet: rule.same_subnet,
+            promoted: rule.promoted,
             mac: rule.mac,
             forced: rule.forced,
             home: rule.home,
@@ -102,7 +105,7 @@ impl Rule {
             Some(Kind::Answer | Kind::Bind) => false,
             Some(Kind::Hide) | None => true,
         };
-        bars && !self.audit
+        bars && !self.audit && !self.promoted
     }
 
     /// Whether replies from its addresses leave by this device.
@@ -116,9 +119,9 @@ impl Rule {
         self.rip.parse().ok()
     }
 
-    /// The arguments that say once more what it says, in its place. What has been forced has to be
-    /// forced again.
-    pub(super) fn again(&self, host: &Host) -> String {
+    /// The command that says once more what it says, in its place, with `more` options. What has been
+    /// forced has to be forced again, and what is promoted promoted again.
+    pub(super) fn again(&self, host: &Host, more: &str) -> Cure {
         let prefix = prefix_text(self.prefix());
         let (mut line, may_be_forced) = match self.kind() {
             Some(Kind::Strict) => ("strict on".to_owned(), false),
@@ -153,7 +156,13 @@ impl Rule {
         ] {
             line += if set { option } else { "" };
         }
-        line
+        line += more;
+        if !self.promoted {
+            return Cure::arpguard(line);
+        }
+        let dev = self.device.as_deref().map(word);
+        let dev = dev.map_or_else(String::new, |name| format!(" --dev {name}"));
+        Cure::Twice(line, format!("promote {prefix}{dev} --count 0"))
     }
 }
 

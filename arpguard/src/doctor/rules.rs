@@ -28,7 +28,7 @@ fn lost_rip(facts: &Facts) -> Option<Finding> {
     let (what, cure) = match rules.len() {
         1 => (
             format!("it is the RIP of {}", prefix_text(first.prefix())),
-            Cure::arpguard(auto.again(&facts.host)),
+            auto.again(&facts.host, ""),
         ),
         rules => {
             let dots = rips.join("|").replace('.', r"\.");

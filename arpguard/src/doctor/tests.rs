@@ -31,6 +31,7 @@ fn rule(address: &str, device: Option<&str>) -> Rule {
         shield: false,
         audit: false,
         same_subnet: false,
+        promoted: false,
         mac: None,
         forced: false,
         home: None,
@@ -133,6 +134,37 @@ fn a_director_is_to_answer_by_the_device_that_has_the_vip() {
     };
     let line = "hide 192.168.18.101 --rip auto --dev eth1";
     assert_eq!(found.cure, Some(Cure::Arpguard(line.to_owned())));
+}
+
+#[test]
+fn what_is_promoted_is_to_answer_and_no_cure_ends_that_unasked() {
+    let promoted = |device| Rule {
+        promoted: true,
+        ..rule("192.168.18.101/32", device)
+    };
+    let mut facts = guarded();
+    facts.policy = [promoted(None)].into_iter().collect();
+    let [found] = &judge(&facts)[..] else {
+        panic!("{:?}", judge(&facts));
+    };
+    assert_eq!((found.check, found.severity), ("promoted", Severity::Note));
+    let line = "demote 192.168.18.101".to_owned();
+    assert_eq!(found.cure, Some(Cure::Arpguard(line)));
+    // On one device, and hidden on others.
+    let hidden = rule("192.168.18.101/32", None);
+    facts.policy = [hidden, promoted(Some("eth0"))].into_iter().collect();
+    assert_eq!(checks(&facts), ["promoted"]);
+    facts.policy = [promoted(Some("eth0"))].into_iter().collect();
+    facts.guards.clear();
+    assert_eq!(checks(&facts), ["unguarded", "promoted"]);
+    let line = judge(&facts)[0]
+        .cure
+        .as_ref()
+        .unwrap()
+        .line(&Place::default());
+    let again = "arpguard hide 192.168.18.101 --rip auto --dev eth0 && \
+                 arpguard promote 192.168.18.101 --dev eth0 --count 0";
+    assert_eq!(line, again);
 }
 
 #[test]
@@ -326,7 +358,9 @@ fn pins_that_are_away_or_have_nowhere_to_go_are_told() {
     assert!(found.iter().all(|finding| finding.check != "device_gone"));
     let rule = facts.policy.iter().next().unwrap();
     assert_eq!(
-        rule.again(&facts.host),
-        "pin 192.168.18.102 --dev eth7 --fallback eth0 --hold 10 --route"
+        rule.again(&facts.host, ""),
+        Cure::arpguard(
+            "pin 192.168.18.102 --dev eth7 --fallback eth0 --hold 10 --route".to_owned()
+        )
     );
 }

@@ -1,6 +1,9 @@
 //! VIPs that the LAN can learn this host by.
 
-use std::{collections::BTreeMap, net::Ipv4Addr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::Ipv4Addr,
+};
 
 use super::{Cure, Facts, Finding, Rule, Severity, State, cure::word};
 use crate::{
@@ -13,6 +16,7 @@ pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
     if facts.state == State::Older {
         return Vec::new();
     }
+    let mut found: Vec<_> = promoted(facts).into_iter().collect();
     let mut same = BTreeMap::<_, Vec<_>>::new();
     for (holder, vip) in facts.vips() {
         if let Some(seen) = seen(facts, holder, vip) {
@@ -39,7 +43,26 @@ pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
             seen.options
         ))),
     };
-    same.into_iter().map(finding).collect()
+    found.extend(same.into_iter().map(finding));
+    found
+}
+
+/// Addresses that this host is the director of.
+fn promoted(facts: &Facts) -> Option<Finding> {
+    let rules = facts.policy.iter().filter(|rule| rule.promoted);
+    let vips: BTreeSet<_> = rules.map(|rule| rule.prefix().addr()).collect();
+    let vips: Vec<_> = vips.into_iter().collect();
+    let all = (!vips.is_empty()).then(|| list(&vips, " "))?;
+    Some(Finding {
+        check: "promoted",
+        severity: Severity::Note,
+        subject: subject(&vips),
+        what: "promoted: this host is the director".to_owned(),
+        why: "it answers until it is told to demote, whatever becomes of who has told it to promote; \
+              no other host may answer meanwhile"
+            .to_owned(),
+        cure: Some(Cure::arpguard(format!("demote {all}"))),
+    })
 }
 
 /// How addresses are seen. Those of one kind are told together.
@@ -72,11 +95,11 @@ fn list(vips: &[Ipv4Addr], between: &str) -> String {
 fn seen(facts: &Facts, holder: &Device, vip: &Address) -> Option<Seen> {
     let open = || {
         // A device that has the address itself is to answer: this host is the director there. So is
-        // the one that it is pinned to.
+        // one that it is pinned to, or promoted on.
         let open = |device: &&Device| {
             let rule = facts.policy.rule(&device.name, vip.address);
             !device.has(vip.address)
-                && !rule.is_some_and(|rule| rule.pins_to(&device.name))
+                && !rule.is_some_and(|rule| rule.pins_to(&device.name) || rule.promoted)
                 && !facts.is_hidden(&device.name, vip.address)
         };
         facts.speaking().filter(open)

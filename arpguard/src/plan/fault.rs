@@ -1,7 +1,7 @@
 //! What a wanted policy lacks to be in force.
 //!
 //! Devices and rules beside it are no fault: who hides one address more by hand has taken nothing
-//! away. But a rule can hold in place of one that is wanted.
+//! away. But a rule can hold in place of one that is wanted. To be promoted is no fault either.
 
 use arpguard_common::{abi::Rule, policy::EVERY_DEVICE};
 use ipnet::Ipv4Net;
@@ -27,7 +27,7 @@ pub fn unguarded<'a>(wanted: &'a Wanted, now: &[(Device, Attached)]) -> Option<&
 pub fn missing(wanted: &Rules, rule: impl Fn(Place) -> Option<Rule>) -> Option<(Ipv4Net, usize)> {
     let mut missing = wanted
         .iter()
-        .filter(|(place, wanted)| rule(**place) != Some(**wanted))
+        .filter(|(place, wanted)| rule(**place).map(Rule::demoted) != Some(**wanted))
         .map(|(place, _)| place.prefix);
     let first = missing.next()?;
     Some((first, 1 + missing.count()))

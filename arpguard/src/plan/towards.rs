@@ -1,6 +1,6 @@
 //! From what is guarded to what shall be.
 
-use super::{Rules, between};
+use super::{Rules, between, promotion};
 use crate::{
     datapath::{Attached, Change, Mode},
     device::Device,
@@ -74,7 +74,7 @@ impl Plan {
     }
 }
 
-/// What makes `wanted` of `now`.
+/// What makes `wanted` of `now`. What is promoted stays so while it is wanted hidden.
 pub fn towards(wanted: &Wanted, now: &State) -> Plan {
     let guarded = |device: &Device| now.attached(device).satisfies(wanted.attach);
     let chosen = |device: &Device| wanted.devices.iter().any(|one| one.index == device.index);
@@ -88,7 +88,7 @@ pub fn towards(wanted: &Wanted, now: &State) -> Plan {
             .collect(),
         attach: wanted.attach,
         terms: wanted.fresh.clone(),
-        changes: between(&now.rules, &wanted.rules),
+        changes: between(&now.rules, &promotion::kept(wanted, &now.rules)),
         leave: attached.filter(|device| !chosen(device)).cloned().collect(),
     }
 }

@@ -26,10 +26,11 @@ pub fn clash(place: Place, new: Rule, at: impl Fn(Place) -> Option<Rule>) -> Opt
     })
 }
 
-/// What to do first where a rule of this policy for this prefix is in the way.
-pub fn undo_text(policy: Policy, prefix: Ipv4Net) -> String {
+/// What to do first where this rule for this prefix is in the way.
+pub fn undo_text(rule: Rule, prefix: Ipv4Net) -> String {
     let prefix = prefix_text(prefix);
-    match policy {
+    match rule.policy() {
+        Policy::Hide if rule.is_lent() => format!("`arpguard demote {prefix}` first"),
         Policy::Hide => format!("`arpguard unhide {prefix}` first"),
         Policy::Pin => format!("`arpguard unpin {prefix}` first"),
         Policy::Strict => "`arpguard strict off` first".to_owned(),
@@ -41,7 +42,11 @@ pub fn undo_text(policy: Policy, prefix: Ipv4Net) -> String {
 /// What a rule makes of its address: `pinned to eth3`, `hidden on every device`.
 pub fn state_text(place: Place, rule: Rule, host: &Host) -> String {
     let name = |index| host.name(index);
-    let word = participle(rule.policy());
+    let word = if rule.is_lent() {
+        "promoted"
+    } else {
+        participle(rule.policy())
+    };
     let word = match (rule.policy(), rule.mac()) {
         (Policy::Pin, _) => return format!("{word} to {}", name(rule.home())),
         (Policy::Bind, Some(mac)) => format!("{word} to {mac}"),

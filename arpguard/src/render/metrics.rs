@@ -21,6 +21,8 @@ pub struct Metrics {
     pub rules: Shape,
     /// How many pins with a fallback are on it, by the names of their device and their fallback.
     pub moved: BTreeMap<(String, String), u64>,
+    /// How many addresses are promoted, counting each device that one is named for.
+    pub promoted: u64,
     /// Whether all that is declared is in force.
     pub is_in_force: bool,
     /// Whether the policy could be read when it was last tried.
@@ -72,6 +74,11 @@ impl Display for Metrics {
         self.rules(f)?;
         self.moved(f)?;
         for (name, help, value) in [
+            (
+                "arpguard_promoted_addresses",
+                "Hidden addresses that this host is the director of for the time being.",
+                self.promoted,
+            ),
             (
                 "arpguard_policy_in_force",
                 "Whether the kernel has all of the declared policy.",

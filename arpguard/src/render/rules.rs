@@ -35,6 +35,8 @@ pub struct Rule {
     pub audit: bool,
     /// Whether only who is in a subnet of the device is answered.
     pub same_subnet: bool,
+    /// Whether it hides nothing for the time being, since this host is the director.
+    pub promoted: bool,
     /// The hardware address that is answered with, or that alone may claim the address; `None` where
     /// the policy names none: the device answers with its own.
     pub mac: Option<String>,
@@ -93,6 +95,7 @@ impl Rule {
             shield: rule.shields(),
             audit: rule.mode() == Mode::Audit,
             same_subnet: rule.wants_same_subnet(),
+            promoted: rule.is_promoted(),
             home: terms
                 .get(&rule.terms())
                 .map(|terms| Home::of(terms, rule, host)),
@@ -142,6 +145,7 @@ impl Rule {
             ("force", self.forced),
             ("shield", self.shield),
             ("audit", self.audit),
+            ("promoted", self.promoted),
         ];
         let set = options.into_iter().filter(|(_, set)| *set);
         let home = self.home.iter().flat_map(Home::words);

@@ -53,7 +53,8 @@ struct Same<'a> {
     devices: Vec<&'a Device>,
 }
 
-/// Writes the file. Rules of devices that are gone have no name to be written by.
+/// Writes the file. Rules of devices that are gone have no name to be written by. What is promoted
+/// is written as hidden, for it is when the file is applied elsewhere.
 pub(crate) fn write(out: &mut dyn Write, state: &State, host: &Host) -> io::Result<()> {
     write!(out, "{HEADER}")?;
     let guarded: Vec<_> = state
@@ -85,23 +86,24 @@ fn blocks(state: &State, guarded: &[&Device], host: &Host) -> BTreeMap<Attribute
     // Of equal rules for one prefix, the devices are told together.
     let mut same: BTreeMap<_, Same<'_>> = BTreeMap::new();
     let under = |rule: abi::Rule| state.terms.get(&rule.terms());
-    for (place, rule) in state.rules.iter() {
+    let own = state.rules.iter().filter(|(_, rule)| !rule.is_lent());
+    for (place, rule) in own {
         let Place { device, prefix, .. } = *place;
+        let rule = rule.demoted();
         let named = match rule.policy() {
             Policy::Hide | Policy::Strict | Policy::Answer | Policy::Bind => device,
             Policy::Pin => rule.home(),
         };
         let everywhere = named == EVERY_DEVICE;
-        let found = match under(*rule) {
+        let found = match under(rule) {
             Some(terms) => host.device(&terms.dev),
             None => host.by_index(named),
         };
-        if found.is_none() && !everywhere && under(*rule).is_none() {
+        if found.is_none() && !everywhere && under(rule).is_none() {
             continue;
         }
         let key = (prefix, everywhere, rule.to_bytes());
         let devices = Vec::new();
-        let rule = *rule;
         let entry = same.entry(key).or_insert(Same { rule, devices });
         entry.devices.extend(found);
     }

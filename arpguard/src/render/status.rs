@@ -30,6 +30,8 @@ pub struct Status {
     pub addresses: u32,
     /// How many prefixes are, likewise.
     pub prefixes: u32,
+    /// How many addresses are promoted, likewise.
+    pub promoted: u32,
     /// The devices that are guarded or could be.
     pub devices: Vec<Device>,
     /// The pins that are on their fallback, in the order of their addresses.
@@ -118,13 +120,16 @@ pub async fn read(datapath: Option<&Datapath>, host: &Host, netlink: &Netlink) -
         add_claims(datapath, host, &mut devices)?;
     }
     let shape = datapath.map(Datapath::rules).unwrap_or_default();
-    let mut prefixes = 0_u32;
+    let (mut prefixes, mut promoted) = (0_u32, Vec::new());
     if let Some(datapath) = datapath {
+        promoted = datapath.maps.promoted_rules()?;
         for rule in datapath.maps.prefix_rules() {
             let (place, _) = rule?;
             prefixes += u32::from(place.prefix != EVERY_ADDRESS);
         }
     }
+    let lent = promoted.iter().filter(|(_, rule)| rule.is_lent());
+    let lent = lent.count() as u32;
     let (pins, held) = match datapath.map(Datapath::keeper) {
         None => (None, false),
         Some(Keeper::Pins(pins)) => (Some(pins), false),
@@ -133,8 +138,9 @@ pub async fn read(datapath: Option<&Datapath>, host: &Host, netlink: &Netlink) -
     Ok(Status {
         pins,
         held,
-        addresses: shape.addresses(),
+        addresses: shape.addresses().saturating_sub(lent),
         prefixes,
+        promoted: promoted.len() as u32,
         devices,
         moved: datapath.map_or_else(|| Ok(Vec::new()), |datapath| moved(datapath, host))?,
     })

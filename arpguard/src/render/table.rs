@@ -36,6 +36,10 @@ pub(crate) fn status(out: &mut dyn Write, status: &Status, width: Option<u16>) -
         None if status.held => "held by the agent, and gone when it ends".to_owned(),
         None => return writeln!(out, "arpguard is not loaded in this network namespace"),
     };
+    let promoted = match status.promoted {
+        0 => String::new(),
+        number => format!(", {number} promoted"),
+    };
     let strict = status.devices.iter().map(|device| u32::from(device.strict));
     let strict = match strict.sum() {
         0 => String::new(),
@@ -43,7 +47,7 @@ pub(crate) fn status(out: &mut dyn Write, status: &Status, width: Option<u16>) -
     };
     writeln!(
         out,
-        "rules for {} and {}{strict}; {kept}\n",
+        "rules for {} and {}{promoted}{strict}; {kept}\n",
         count(status.addresses, "address", "addresses"),
         count(status.prefixes, "prefix", "prefixes"),
     )?;

@@ -4,12 +4,13 @@ use std::slice;
 
 use arpguard_common::{abi::Rule, policy::View, verdict};
 
+use super::promote::demotions;
 use crate::{
     datapath::{Change, Mode},
     device::Device,
     error::{Error, Result},
     plan::{self, Mover, Plan, Settling, used},
-    policy::{self, Placed, clash, prefix_text, state_text, undo_text},
+    policy::{self, Kind, Placed, clash, prefix_text, state_text, undo_text},
     session::Session,
     terms::{Numbered, Terms},
 };
@@ -47,9 +48,14 @@ pub(super) async fn set_under(
     guard: Vec<Device>,
     attach: Mode,
 ) -> Result<()> {
-    let mut changes = plan::set(placed);
-    let rule = |place| session.datapath()?.maps.rule(place);
     let places = placed.places();
+    let mut changes = match placed.block.kind {
+        Kind::Hide { .. } => demotions(session, &placed.block.prefixes, &places)?,
+        Kind::Pin | Kind::Strict { .. } | Kind::Answer { .. } | Kind::Bind { .. } => Vec::new(),
+    };
+    // Of two changes of one place the later one counts.
+    changes.extend(plan::set(placed));
+    let rule = |place| session.datapath()?.maps.rule(place);
     let hidden = |address| {
         let devices = placed.devices.iter().map(|device| &device.index);
         session.datapath().is_some_and(|datapath| {
@@ -58,7 +64,12 @@ pub(super) async fn set_under(
                 .chain(devices)
                 .map(|device| View::new(&datapath.maps, *device));
             views
-                .filter_map(|view| view.hidden_by(address))
+                .filter_map(|view| {
+                    // What is promoted now will be hidden again.
+                    let promoted = |rule: &Rule| rule.is_promoted();
+                    view.hidden_by(address)
+                        .or_else(|| view.found(address).filter(promoted))
+                })
                 .any(|rule| policy::is_hidden(rule, address, &session.host))
         })
     };
@@ -76,7 +87,7 @@ pub(super) async fn set_under(
             let tried = new.policy().name();
             let prefix = prefix_text(place.prefix);
             let state = state_text(old, other, &session.host);
-            let advice = undo_text(other.policy(), place.prefix);
+            let advice = undo_text(other, place.prefix);
             return Err(Error::new(tried, prefix, format!("it is {state}")).advise(advice));
         }
     }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Context,
+    promote::orphans,
     unset::{places, removals},
 };
 use crate::{
@@ -43,7 +44,8 @@ async fn change(session: &mut Session, request: &Unhide) -> Result<()> {
         del_from,
     } = request;
     let places = places(session, dev)?;
-    let changes = removals(session, UNHIDE, Policy::Hide, prefixes, &places)?;
+    let mut changes = removals(session, UNHIDE, Policy::Hide, prefixes, &places)?;
+    changes.extend(orphans(session, &changes)?);
     if let Some(name) = del_from {
         let device = policy::existing(&session.host, name)?.clone();
         let vips = prefixes

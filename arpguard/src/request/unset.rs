@@ -1,16 +1,13 @@
 //! Removing rules of one policy: what `unhide`, `unpin` and `strict off` have in common.
 
-use arpguard_common::{
-    policy::{EVERY_DEVICE, View},
-    verdict::Policy,
-};
+use arpguard_common::{policy::EVERY_DEVICE, verdict::Policy};
 use ipnet::Ipv4Net;
 
 use crate::{
-    datapath::{Change, Datapath},
+    datapath::{Change, Datapath, Place},
     error::{Error, Result},
     plan,
-    policy::{existing, participle, prefix_text},
+    policy::{existing, longest_match, participle, prefix_text},
     session::Session,
 };
 
@@ -63,19 +60,21 @@ fn none(
 ) -> Error {
     let why = format!("it is not {} there", participle(policy));
     let error = Error::new(verb, prefix_text(prefix), why);
-    let covering = datapath.and_then(|datapath| {
-        let mut views = places
-            .iter()
-            .map(|device| View::new(&datapath.maps, *device));
-        let rule = views.find_map(|view| view.longest_match(policy.book(), prefix.addr()))?;
-        let covering = Ipv4Net::new(prefix.addr(), rule.prefix_len()).ok()?;
-        (rule.policy() == policy).then_some(covering)
+    let holds = |covering: Ipv4Net| {
+        let mut places = places.iter().chain([&EVERY_DEVICE]);
+        places.any(|device| {
+            let rule = datapath.and_then(|datapath| {
+                let place = Place::new(policy, *device, covering);
+                datapath.maps.rule(place)
+            });
+            rule.is_some_and(|rule| rule.policy() == policy && !rule.is_lent())
+        })
+    };
+    let covering = longest_match(prefix.addr(), |covering| {
+        covering.prefix_len() < prefix.prefix_len() && holds(covering)
     });
     match covering {
-        Some(covering) if covering.prefix_len() < prefix.prefix_len() => error.advise(format!(
-            "it is one of {}, which is: {verb} that",
-            covering.trunc()
-        )),
-        _ => error.advise("`arpguard list` shows what is"),
+        Some(covering) => error.advise(format!("it is one of {covering}, which is: {verb} that")),
+        None => error.advise("`arpguard list` shows what is"),
     }
 }

@@ -15,7 +15,8 @@ use crate::{
         BOUND_AND_HIDDEN, BOUND_AUDITED, BOUND_TO_VRRP, CONTESTED, Device, FORCED, GIVEN,
         HIDDEN_IN_PINNED, IN_ANSWERED, IN_BOUND, IN_PINNED, IN_PREFIX, LONGEST, ON_ETH1, OTHER,
         PINNED, PINNED_AND_HIDDEN, PINNED_AUDITED, PINNED_IN_HIDDEN, PINNED_TO_MUTE,
-        PINNED_TO_STRICT, RIP, SECOND, SHIELDED, STRICT, VIP, VRRP,
+        PINNED_TO_STRICT, PROMOTED, PROMOTED_IN_PREFIX, PROMOTED_ON_ETH0, RIP, SECOND, SHIELDED,
+        STRICT, VIP, VRRP,
     },
 };
 
@@ -40,6 +41,7 @@ pub(super) fn cases() -> Vec<Case> {
         cases.push(row.too_deep());
     }
     let mut rows = by_policy();
+    rows.extend(promoted());
     rows.extend(pinned());
     rows.extend(strict());
     rows.extend(director());
@@ -131,6 +133,28 @@ fn by_policy() -> Vec<Row> {
         row(Eth0, "a reply to a VIP passes", says(client, VIP), PERMIT),
         row(Eth0, "a reply as a VIP passes", says(VIP, RIP), PERMIT),
         row(Eth0, "a reply as a shielded VIP is dropped", says(SHIELDED, RIP), CLAIMED),
+    ]
+}
+
+/// What this host is the director of, and where.
+#[rustfmt::skip] // one line for each row
+fn promoted() -> Vec<Row> {
+    let peer = Eth0.peer_mac();
+    let vlan = &[(Q, 10)];
+    vec![
+        row(Eth0, "a request for a promoted VIP passes", asks(Eth0, PROMOTED), PERMIT),
+        row(Eth2, "on every device", asks(Eth2, PROMOTED), PERMIT),
+        row(Eth3, "on a strict one too", asks(Eth3, PROMOTED), PERMIT),
+        row(Eth0, "in a VLAN too", asks(Eth0, PROMOTED).tagged(vlan), PERMIT),
+        row(Eth0, "a probe for it passes", probe(peer, PROMOTED), PERMIT),
+        row(Eth0, "a claim of it is heard", announcement(peer, PROMOTED), PERMIT),
+        row(Eth0, "and in a reply", announcing_reply(peer, PROMOTED), PERMIT),
+        row(Eth0, "nobody else asks as it", asks_as(Eth0, PROMOTED, RIP), PERMIT),
+        row(Eth0, "it may be promoted on a device", asks(Eth0, PROMOTED_ON_ETH0), PERMIT),
+        row(Eth1, "and hidden on others", asks(Eth1, PROMOTED_ON_ETH0), ASKED),
+        row(Eth0, "and in VLANs of that", asks(Eth0, PROMOTED_ON_ETH0).tagged(vlan), ASKED),
+        row(Eth0, "one of a prefix may be promoted", asks(Eth0, PROMOTED_IN_PREFIX), PERMIT),
+        row(Eth0, "and a director asks as it", asks_as(Eth0, PROMOTED_IN_PREFIX, RIP), PERMIT),
     ]
 }
 

@@ -10,7 +10,8 @@ use crate::{
     fixture::{
         AUDITED, AUDITED_ON_ETH0, Device, HIDDEN_IN_PINNED, IN_PINNED, IN_PREFIX, LONGEST, ON_ETH1,
         OTHER, PINNED, PINNED_AND_HIDDEN, PINNED_AUDITED, PINNED_IN_HIDDEN, PINNED_TO_MUTE,
-        PINNED_TO_STRICT, RIP, SECOND, SHIELDED, STRICT, VIP,
+        PINNED_TO_STRICT, PROMOTED, PROMOTED_IN_PREFIX, PROMOTED_ON_ETH0, RIP, SECOND, SHIELDED,
+        STRICT, VIP,
     },
 };
 
@@ -36,6 +37,7 @@ pub(super) fn cases() -> Vec<Case> {
         cases.push(row.too_deep());
     }
     let mut rows = by_policy();
+    rows.extend(promoted());
     rows.extend(pinned());
     rows.extend(strict());
     rows.extend(in_vlans());
@@ -126,6 +128,25 @@ fn by_policy() -> Vec<Row> {
         row(Eth0, "the RIP is probed for", probe(mac, RIP), PERMIT),
         row(Eth0, "the RIP asks for a VIP", request(mac, RIP, VIP), PERMIT),
         row(Eth0, "a VIP asks for a VIP", request(mac, VIP, SHIELDED), tells(RIP)),
+    ]
+}
+
+/// What this host is the director of, and where.
+#[rustfmt::skip] // one line for each row
+fn promoted() -> Vec<Row> {
+    let (mac, other) = (Eth0.mac(), Eth1.mac());
+    let client = Eth0.peer();
+    vec![
+        row(Eth0, "a promoted VIP asks", asks(Eth0, PROMOTED), PERMIT),
+        row(Eth0, "it replies", replies(PROMOTED, client), PERMIT),
+        row(Eth0, "it is announced", announcement(mac, PROMOTED), PERMIT),
+        row(Eth0, "and by a reply", announcing_reply(mac, PROMOTED), PERMIT),
+        row(Eth0, "and probed for", probe(mac, PROMOTED), PERMIT),
+        row(Eth3, "on a strict device too", announcement(Eth3.mac(), PROMOTED), PERMIT),
+        row(Eth0, "it may be promoted on a device", announcement(mac, PROMOTED_ON_ETH0), PERMIT),
+        row(Eth1, "and hidden on others", announcement(other, PROMOTED_ON_ETH0), ANNOUNCED),
+        row(Eth1, "where it tells their own", asks(Eth1, PROMOTED_ON_ETH0), tells(OTHER)),
+        row(Eth0, "one of a prefix may be promoted", announcement(mac, PROMOTED_IN_PREFIX), PERMIT),
     ]
 }
 

@@ -15,10 +15,11 @@ use crate::{
 };
 
 /// Programs that demo and tests run, and Debian's packages of them.
-const PROGRAMS: [(&str, &str); 3] = [
+const PROGRAMS: [(&str, &str); 4] = [
     ("ip", "iproute2"),
     ("tc", "iproute2"),
     ("arping", "iputils-arping"),
+    ("keepalived", "keepalived"),
 ];
 /// The kernel's target, for which a prebuilt compiler has to have a `core`.
 const TARGET: &str = if cfg!(target_endian = "big") {

@@ -111,14 +111,14 @@ mod tests {
     #[test]
     fn fresh_machine() {
         let facts = Facts {
-            programs: vec!["ip", "tc", "arping"],
+            programs: vec!["ip", "tc", "arping", "keepalived"],
             ..Facts::default()
         };
         assert_eq!(
             commands(facts),
             [
                 "apt-get update",
-                "apt-get install iproute2 iputils-arping rustc-web cargo-web libstd-rust-web-dev-bpf",
+                "apt-get install iproute2 iputils-arping keepalived rustc-web cargo-web libstd-rust-web-dev-bpf",
                 "apt-get install llvm-22-dev libzstd-dev zlib1g-dev",
                 "rustup toolchain link bpf /usr",
                 "cargo install bpf-linker 0.13.0, with LLVM 22",

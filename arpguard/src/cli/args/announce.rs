@@ -8,7 +8,7 @@ use clap::Args;
 use super::{Targets, read, targets};
 use crate::{
     error::{Error, Result},
-    policy::{parse_mac, unresolvable},
+    policy::{parse_mac, prefix_text, unresolvable},
 };
 
 /// The longest interval, in seconds.
@@ -47,19 +47,24 @@ pub(in crate::cli) struct Announce {
 
 impl Announce {
     pub(in crate::cli) fn addresses(&self) -> Result<Vec<Ipv4Addr>> {
-        let single = |prefix: ipnet::Ipv4Net| {
-            let why = match unresolvable(prefix) {
-                _ if prefix.prefix_len() < 32 => "only single addresses are announced",
-                Some(why) => why,
-                None => return Ok(prefix.addr()),
-            };
-            Err(Error::new("announce", crate::policy::prefix_text(prefix), why).usage())
-        };
-        read(&self.ips)?.into_iter().map(single).collect()
+        single(&self.ips, "announce", "announced")
     }
 }
 
-fn seconds(word: &str) -> Result<Duration, String> {
+/// Single addresses that ARP can be about; `done` is what is to be done to them by `verb`.
+pub(super) fn single(words: &[Targets], verb: &str, done: &str) -> Result<Vec<Ipv4Addr>> {
+    let single = |prefix: ipnet::Ipv4Net| {
+        let why = match unresolvable(prefix) {
+            _ if prefix.prefix_len() < 32 => format!("only single addresses are {done}"),
+            Some(why) => why.to_owned(),
+            None => return Ok(prefix.addr()),
+        };
+        Err(Error::new(verb, prefix_text(prefix), why).usage())
+    };
+    read(words)?.into_iter().map(single).collect()
+}
+
+pub(super) fn seconds(word: &str) -> Result<Duration, String> {
     let number = word.parse().ok().filter(|number| *number <= LONGEST);
     number
         .and_then(|number| Duration::try_from_secs_f64(number).ok())

@@ -3,12 +3,15 @@
 use arpguard_common::{abi, policy::EVERY_DEVICE};
 use aya::maps::{HashMap, MapData};
 
-use super::NO_PREALLOC;
+use super::{Maps, NO_PREALLOC};
 use crate::error::{Error, Result};
 
 /// User space's own notes on the devices, and on every device the build of the programs. The
 /// programs do not see them.
 pub(in crate::datapath) const NOTES: &str = "NOTES";
+
+/// No device's index: there is a note on it once a rule was promoted.
+const PROMOTED: u32 = u32::MAX;
 
 pub(super) type NoteBytes = [u8; 128];
 pub(in crate::datapath) type Notes = HashMap<MapData, u32, NoteBytes>;
@@ -39,6 +42,21 @@ impl Note {
             own_clsact: bytes[0] != 0,
             text: String::from_utf8_lossy(text).into_owned(),
         }
+    }
+}
+
+impl Maps {
+    /// Whether any rule may be promoted. Where none was yet, nobody has to look at all of them.
+    pub fn may_be_promoted(&self) -> bool {
+        self.notes.get(&PROMOTED, 0).is_ok()
+    }
+
+    /// Remembers that one may be, which is done before it is.
+    pub(in crate::datapath) fn expect_promoted(&mut self) -> Result<()> {
+        if self.may_be_promoted() {
+            return Ok(());
+        }
+        self.set_note(PROMOTED, &Note::default())
     }
 }
 

@@ -37,6 +37,21 @@ impl Maps {
         rules(&self.addresses, &self.prefixes, Rule::from_bytes)
     }
 
+    /// As [`Self::rules`], of those that are promoted.
+    ///
+    /// # Errors
+    /// Where a map cannot be read.
+    pub fn promoted_rules(&self) -> Result<Vec<(Place, Rule)>> {
+        if !self.may_be_promoted() {
+            return Ok(Vec::new());
+        }
+        let is_promoted = |told: &Result<(Place, Rule)>| match told {
+            Ok((_, rule)) => rule.is_promoted(),
+            Err(_) => true,
+        };
+        self.rules().filter(is_promoted).collect()
+    }
+
     /// As [`Self::rules`], of the prefixes alone.
     pub fn prefix_rules(&self) -> impl Iterator<Item = Result<(Place, Rule)>> + '_ {
         of_prefixes(&self.prefixes, Rule::from_bytes)
