@@ -19,7 +19,7 @@ use nix::{
 
 use crate::{
     arp::Frame,
-    lab::{Namespace, PATIENCE, Port, Segment, Wire},
+    lab::{Namespace, Port, Segment, Wire, patience},
 };
 
 /// The port that the client listens on.
@@ -220,7 +220,7 @@ impl Cluster {
     }
 
     fn eventually<T>(&self, mut what: impl FnMut() -> Option<T>) -> T {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + patience();
         loop {
             if let Some(found) = what() {
                 return found;

@@ -11,7 +11,7 @@ use arpguard_common::wire::Mac;
 
 use crate::{
     arp::{self, AD, Frame, Q},
-    lab::{Namespace, PATIENCE, Port, Segment, Wire},
+    lab::{Namespace, Port, Segment, Wire, patience},
 };
 
 /// How many requests are sent before the answers are waited for: fewer than a veth device has room
@@ -239,7 +239,7 @@ impl Flux {
         self.client_host
             .sh(&format!("ip neigh flush to {ip} dev eth0"));
         self.send(&self.client_host, "0.0.0.0".parse().unwrap(), ip);
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + patience();
         loop {
             let shown = self
                 .client_host
@@ -278,7 +278,7 @@ impl Flux {
             .nth(number);
         let ip = ip.unwrap().ip;
         let listens = self.containers[number].enter(|| UdpSocket::bind((ip, 9)).unwrap());
-        listens.set_read_timeout(Some(PATIENCE)).unwrap();
+        listens.set_read_timeout(Some(patience())).unwrap();
         self.resolve(ip);
         listens.recv(&mut [0; 8]).is_ok()
     }

@@ -5,7 +5,7 @@ use std::{
     net::{Ipv4Addr, TcpStream},
 };
 
-use crate::lab::{Namespace, PATIENCE};
+use crate::lab::{Namespace, patience};
 
 /// The port that the tests have the agent serve at, each in a namespace of its own.
 pub const PORT: u16 = 9817;
@@ -25,7 +25,7 @@ pub struct Answer {
 pub fn connect(server: &Namespace) -> Option<TcpStream> {
     let connect = || TcpStream::connect((Ipv4Addr::LOCALHOST, PORT));
     let stream = server.enter(connect).ok()?;
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(patience())).unwrap();
     Some(stream)
 }
 

@@ -2,22 +2,20 @@
 
 mod binary;
 mod namespace;
+mod pace;
 mod passer;
 mod port;
 mod ring;
 mod segment;
+mod skip;
 
 pub use self::{
     binary::{Output, arpguard},
     namespace::Namespace,
+    pace::{fewer, patience, slower, unhurried},
     passer::Passer,
     port::Port,
     ring::ring_position,
     segment::{Segment, Wire},
+    skip::{Release, kernel, lacks, skip},
 };
-
-use std::time::Duration;
-
-/// How long to wait for what must come. Never a measure of speed: whoever needs this long has
-/// failed.
-pub const PATIENCE: Duration = Duration::from_secs(20);

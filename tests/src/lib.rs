@@ -19,6 +19,7 @@ pub mod fixture;
 pub mod flux;
 pub mod former;
 pub mod http;
+pub mod ipvs;
 pub mod keepalived;
 pub mod lab;
 pub mod manager;

@@ -3,7 +3,7 @@
 use std::{os::unix::net::UnixDatagram, process::Stdio, time::Duration};
 
 use crate::{
-    lab::{Namespace, PATIENCE, arpguard},
+    lab::{Namespace, arpguard, patience},
     running::{Agent, Directory},
 };
 
@@ -58,7 +58,7 @@ impl Manager {
     pub fn until(&self, last: impl Fn(&str) -> bool) -> Vec<Vec<String>> {
         let mut heard = Vec::new();
         loop {
-            let Some(lines) = self.hears(PATIENCE) else {
+            let Some(lines) = self.hears(patience()) else {
                 panic!("what was waited for was not told, but {heard:?}");
             };
             if lines == ["WATCHDOG=1"] && !last("WATCHDOG=1") {

@@ -13,7 +13,7 @@ use nix::{
     unistd::Pid,
 };
 
-use crate::lab::{Namespace, PATIENCE, arpguard};
+use crate::lab::{Namespace, arpguard, patience};
 
 /// An agent under way; killed when dropped.
 #[derive(Debug)]
@@ -128,7 +128,7 @@ impl Drop for Directory {
 pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let started = Instant::now();
     while !holds() {
-        assert!(started.elapsed() < PATIENCE, "it never came: {what}");
+        assert!(started.elapsed() < patience(), "it never came: {what}");
         thread::sleep(Duration::from_millis(5));
     }
 }

@@ -15,10 +15,10 @@ use std::{
 use arpguard_common::wire::Mac;
 use arpguard_tests::{
     arp::{self, Frame, REPLY},
-    lab::{Namespace, PATIENCE, Port, Segment},
+    lab::{Namespace, Port, Segment, fewer, patience},
 };
 
-const ROUNDS: usize = 200;
+const ROUNDS: u32 = 200;
 const VIP: Ipv4Addr = Ipv4Addr::new(192, 168, 18, 101);
 const RIP: Ipv4Addr = Ipv4Addr::new(192, 168, 18, 10);
 const ASKER: Ipv4Addr = Ipv4Addr::new(192, 168, 18, 129);
@@ -74,7 +74,7 @@ impl Answers {
     /// Waits until it has answered some more.
     fn more(&self) {
         let before = self.0.load(Ordering::Relaxed);
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + patience();
         while self.0.load(Ordering::Relaxed) < before + 2 {
             assert!(Instant::now() < deadline, "the real server is not heard");
             thread::yield_now();
@@ -144,7 +144,7 @@ fn under_fire(lab: &Lab, one_round: impl Fn(&Answers)) -> Heard {
         }
         // Threads are to end also when a round panics.
         let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            for _ in 0..ROUNDS {
+            for _ in 0..fewer(ROUNDS) {
                 one_round(&answers);
             }
         }));

@@ -10,7 +10,7 @@ use std::{
 use arpguard_common::wire::Mac;
 use arpguard_tests::{
     arp::{self, Frame},
-    lab::{Namespace, PATIENCE, Port, Wire},
+    lab::{Namespace, Port, Wire, patience},
     running::{Agent, Directory, eventually},
     server::{pins, real_server},
 };
@@ -171,7 +171,7 @@ fn a_file_is_read_again_though_the_host_changes_all_the_time() {
         write("[[hide]]\nip = \"192.168.18.102\"\n");
         let started = Instant::now();
         let mut read = false;
-        while !read && started.elapsed() < PATIENCE {
+        while !read && started.elapsed() < patience() {
             read = hides(&server, "192.168.18.102");
         }
         over.store(true, Ordering::Relaxed);

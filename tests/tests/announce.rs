@@ -9,7 +9,7 @@ use std::net::Ipv4Addr;
 use arpguard_common::wire::Mac;
 use arpguard_tests::{
     arp::{self, Frame},
-    lab::{Namespace, PATIENCE, Port},
+    lab::{Namespace, Port, patience},
     server::real_server,
 };
 
@@ -79,7 +79,7 @@ fn the_frames_are_those_of_arping() {
     let port = Port::open(&peer, "eth0");
     let arping = |form: &str| {
         server.sh(&format!("arping {form} -q -c 1 -w 1 -I eth0 192.168.18.10"));
-        let frame = port.receive(PATIENCE).unwrap();
+        let frame = port.receive(patience()).unwrap();
         port.drain();
         Frame::read(&frame).unwrap()
     };

@@ -17,7 +17,7 @@ use std::{
 use arpguard_common::wire::Mac;
 use arpguard_tests::{
     arp::{self, Frame},
-    lab::{Namespace, Output, PATIENCE, Port, Wire},
+    lab::{Namespace, Output, Port, Wire, fewer, patience},
     server::{pins, real_server},
 };
 
@@ -243,7 +243,7 @@ fn an_address_in_the_old_and_the_new_file_is_never_answered() {
         server.sh(&format!("ip addr add {address}/32 dev lo"));
     }
     let mut many = String::from("[[hide]]\nrip = '192.168.18.10'\nip = [");
-    for number in 0..20_000_u32 {
+    for number in 0..fewer(20_000) {
         let address = Ipv4Addr::from_bits(u32::from_be_bytes([10, 64, 0, 0]) + number);
         write!(many, "'{address}',").unwrap();
     }
@@ -463,13 +463,13 @@ fn another_hook_is_taken_where_the_file_says_so() {
 
 #[test]
 fn a_hundred_thousand_addresses() {
-    const MANY: u32 = 100_000;
+    let many = fewer(100_000);
     let (server, peer) = real_server();
     let directory = Directory::new();
     let vip = Ipv4Addr::new(10, 64, 0, 7);
     server.sh(&format!("ip addr add {vip}/32 dev lo"));
     let mut text = "[[hide]]\nrip = '192.168.18.10'\nip = [\n".to_owned();
-    for number in 0..MANY {
+    for number in 0..many {
         let address = Ipv4Addr::from_bits(u32::from_be_bytes([10, 64, 0, 0]) + number);
         writeln!(text, "  '{address}',").unwrap();
     }
@@ -478,7 +478,7 @@ fn a_hundred_thousand_addresses() {
     assert!(
         server
             .guard("status")
-            .starts_with("rules for 100000 addresses and 0 prefixes; ")
+            .starts_with(&format!("rules for {many} addresses and 0 prefixes; "))
     );
     assert_eq!(server.guard(&format!("apply {file}")), "nothing to do\n");
     let saved = directory.write("saved.toml", &server.guard("save"));
@@ -489,6 +489,6 @@ fn a_hundred_thousand_addresses() {
     assert_eq!(server.guard("list"), "no policy is in force here\n");
     let port = Port::open(&peer, "eth0");
     port.send(&arp::request(CLIENT_MAC, CLIENT, vip).bytes());
-    let answer = port.receive(PATIENCE);
+    let answer = port.receive(patience());
     assert_eq!(answer.and_then(|frame| replied(&frame)), Some(vip));
 }

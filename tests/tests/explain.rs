@@ -11,7 +11,7 @@ use arpguard_tests::{
     arp,
     cases::{Case, Direction, Judged, cases, is_reply},
     fixture::{Device, RIP, RealServer, VIP},
-    lab::{Namespace, Output, PATIENCE, Wire, arpguard},
+    lab::{Namespace, Output, Wire, arpguard, patience},
     pair::Pair,
     pins::Pins,
     running::Directory,
@@ -128,7 +128,7 @@ fn comes_back(pair: &Pair, case: &Case, expects_any: bool) -> Vec<Vec<u8>> {
     let (_, mut back) = pair.receive(&case.frame);
     // An answer of the program may be overtaken by the mark that follows.
     if expects_any && back.is_empty() {
-        back.extend(pair.peer.receive(PATIENCE));
+        back.extend(pair.peer.receive(patience()));
     }
     back
 }

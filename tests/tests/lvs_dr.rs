@@ -13,12 +13,13 @@ use arpguard_common::{
 use arpguard_tests::{
     arp::{self, Frame},
     cluster::Cluster,
+    lab::fewer,
     pins::Pins,
 };
 use nix::net::if_::if_nametoindex;
 
-const REQUESTS: usize = 10_240;
-const CONNECTIONS: usize = 1_000;
+const REQUESTS: u32 = 10_240;
+const CONNECTIONS: u32 = 1_000;
 
 fn no_leak(cluster: &Cluster, heard: &[Frame]) {
     let leaks: Vec<_> = heard.iter().filter(|frame| cluster.leaks(frame)).collect();
@@ -81,6 +82,7 @@ fn to_drop(cluster: &Cluster, count: usize) -> Vec<u64> {
 }
 
 fn hold(cluster: &Cluster, options: &str) {
+    let requests = fewer(REQUESTS) as usize;
     cluster.guard(options);
     cluster.hear();
     resolves_to_the_directors(cluster);
@@ -88,7 +90,7 @@ fn hold(cluster: &Cluster, options: &str) {
     let before = dropped(cluster);
     let mut answers = 0;
     let mut batches = 0;
-    cluster.ask(REQUESTS, |heard| {
+    cluster.ask(requests, |heard| {
         no_leak(cluster, heard);
         let of_directors = |frame: &&Frame| cluster.services.iter().any(|s| s.vip == frame.spa);
         answers += heard.iter().filter(of_directors).count();
@@ -100,7 +102,7 @@ fn hold(cluster: &Cluster, options: &str) {
     });
     assert!(answers > 0, "not even a director has answered");
     let after = dropped(cluster);
-    for (at, least) in to_drop(cluster, REQUESTS).into_iter().enumerate() {
+    for (at, least) in to_drop(cluster, requests).into_iter().enumerate() {
         // More than these: whoever asks also resolves the VIPs by itself.
         assert!(
             after[at] - before[at] >= least,
@@ -118,8 +120,9 @@ fn connections(cluster: &Cluster) {
         .iter()
         .flat_map(|service| service.servers.iter().map(|server| (*server, service.vip)))
         .collect();
+    let connections = fewer(CONNECTIONS) as usize;
     let mut asked = BTreeSet::new();
-    for (number, (server, vip)) in pairs.iter().cycle().take(CONNECTIONS).enumerate() {
+    for (number, (server, vip)) in pairs.iter().cycle().take(connections).enumerate() {
         let station = &cluster.stations[*server];
         let forgets = number % (2 * pairs.len()) < pairs.len();
         if forgets {

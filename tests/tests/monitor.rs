@@ -24,7 +24,7 @@ use arpguard_common::{
 use arpguard_tests::{
     arp::{self, NOBODY},
     fixture::{AUDITED, Device, RIP, RealServer, VIP},
-    lab::{self, Namespace, PATIENCE, Port, arpguard},
+    lab::{self, Namespace, Port, arpguard, patience},
     server::{pins, real_server},
 };
 use aya::maps::{Array, Map, MapData};
@@ -82,7 +82,7 @@ impl Monitor {
 
     /// The next line, without its time.
     fn line(&self) -> String {
-        let line = self.lines.recv_timeout(PATIENCE).expect("a line");
+        let line = self.lines.recv_timeout(patience()).expect("a line");
         timeless(&line)
     }
 
@@ -134,7 +134,7 @@ fn shape(time: &str) -> String {
 }
 
 fn wait_until(mut done: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + patience();
     while !done() {
         assert!(Instant::now() < deadline, "it never happened");
         sleep(Duration::from_millis(5));

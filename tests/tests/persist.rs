@@ -8,7 +8,7 @@ use std::{fs, path::PathBuf, process::Stdio, thread, time::Duration};
 
 use arpguard_tests::{
     cluster::Cluster,
-    lab::{Output, arpguard},
+    lab::{Output, arpguard, unhurried},
     pins::Pins,
 };
 
@@ -72,7 +72,7 @@ fn an_address_stays_hidden_when_later_commands_are_killed() {
             .spawn()
             .unwrap();
         // Another moment each time, from its start to behind its end.
-        thread::sleep(Duration::from_micros(500 * number));
+        thread::sleep(unhurried(Duration::from_micros(500 * number)));
         // SIGKILL; it may have come to its end before.
         let _ = command.kill();
         command.wait().unwrap();

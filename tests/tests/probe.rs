@@ -13,7 +13,7 @@ use arpguard_common::wire::Mac;
 use arpguard_tests::{
     arp::{self, AD, Frame, IEEE_802, Q},
     cluster::Cluster,
-    lab::{Namespace, Output, PATIENCE, Port, Segment, Wire, arpguard},
+    lab::{Namespace, Output, Port, Segment, Wire, arpguard, patience},
     server::real_server,
 };
 use nix::{
@@ -277,7 +277,7 @@ fn what_is_said_unasked_is_heard_too() {
     let port = Port::open(&peer, "eth0");
     let line = format!("probe {VIP} --dev eth0 --form broadcast --expect none --listen 5");
     let running = Running::start(&server, &line);
-    port.receive(PATIENCE).unwrap();
+    port.receive(patience()).unwrap();
     let mac = |last| Mac([2, 0, 0, 0, 1, last]);
     let far = [192, 168, 18, 200].into();
     for frame in [
@@ -312,7 +312,7 @@ fn a_priority_tagged_answer_is_heard() {
     let port = Port::open(&peer, "eth0");
     let line = format!("probe {VIP} --dev eth0 --form broadcast");
     let running = Running::start(&server, &line);
-    port.receive(PATIENCE).unwrap();
+    port.receive(patience()).unwrap();
     let (own, other) = (Mac([2, 0, 0, 0, 0, 0x10]), Mac([2, 0, 0, 0, 1, 1]));
     let reply = arp::reply(other, VIP, own, [192, 168, 18, 10].into());
     port.send(&reply.tagged(&[(Q, 0xe000)]).bytes());

@@ -10,7 +10,7 @@ use std::{
 
 use arpguard_tests::{
     http::get,
-    lab::{Namespace, arpguard},
+    lab::{Namespace, arpguard, slower, unhurried},
     manager::Manager,
     running::{Agent, Directory, eventually},
     server::{pins, real_server},
@@ -66,6 +66,11 @@ fn it_is_ready_when_the_policy_is_in_force_and_says_what_it_does() {
     assert!(hides(&server, "192.168.18.101"));
 }
 
+/// Microseconds after which a sign of life is missed.
+fn watchdog() -> u64 {
+    100_000 * u64::from(slower())
+}
+
 #[test]
 fn it_is_not_ready_before_the_policy_is_in_force() {
     let (server, _peer) = real_server();
@@ -73,7 +78,7 @@ fn it_is_not_ready_before_the_policy_is_in_force() {
     let manager = Manager::new("locked");
     let lock = lock(&server);
     let arguments = ["--hide", "192.168.18.101"];
-    let _agent = manager.start(&server, &arguments, Some(100_000));
+    let _agent = manager.start(&server, &arguments, Some(watchdog()));
     // While it waits for the writer it shows life, and nothing else.
     for _ in 0..10 {
         let heard = manager.until(|line| line.starts_with("WATCHDOG="));
@@ -106,7 +111,7 @@ fn it_shows_life_only_while_it_gets_on() {
     let manager = Manager::new("watchdog");
     let policy = manager.directory.write("arpguard.toml", POLICY);
     let arguments = ["--config", &policy, "--metrics", "9817"];
-    let _agent = manager.start(&server, &arguments, Some(100_000));
+    let _agent = manager.start(&server, &arguments, Some(watchdog()));
     for _ in 0..5 {
         manager.until(|line| line == "WATCHDOG=1");
     }
@@ -124,7 +129,7 @@ fn it_shows_life_only_while_it_gets_on() {
     });
     // It has no way to tell anything now; what it told before is there already.
     while manager.hears(Duration::from_millis(1)).is_some() {}
-    assert_eq!(manager.hears(Duration::from_secs(1)), None);
+    assert_eq!(manager.hears(unhurried(Duration::from_secs(1))), None);
     assert_eq!(get(&server, "/healthz").status, "HTTP/1.1 200 OK");
     writer.unwrap().write_all(POLICY.as_bytes()).unwrap();
     manager.until(|line| line == "READY=1");
@@ -184,7 +189,7 @@ fn other_files_in_a_directory_are_no_change_of_the_policy() {
     write("agent.log", "nothing");
     manager.directory.write("other.toml", "nonsense");
     // Long after what is written has settled.
-    assert_eq!(manager.hears(Duration::from_millis(500)), None);
+    assert_eq!(manager.hears(unhurried(Duration::from_millis(500))), None);
     for changed in ["20-more.toml", "..data"] {
         write(changed, "# nothing\n");
         let heard = manager.until(|line| line == "READY=1");

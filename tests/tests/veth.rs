@@ -11,7 +11,7 @@ use arpguard_tests::{
     arp::{self, Frame},
     cases::{Case, Direction, Judged, cases, is_reply},
     fixture::{self, Device, Model, RealServer},
-    lab::{PATIENCE, Passer},
+    lab::{Passer, patience},
     pair::Pair,
     pins::{Count, CountersMap, Pins},
 };
@@ -94,7 +94,7 @@ fn received(
     let (seen, mut came_back) = pair.receive(&case.frame);
     // What native XDP sends may be overtaken by what the kernel does.
     while came_back.len() < back.len() {
-        let Some(frame) = pair.peer.receive(PATIENCE) else {
+        let Some(frame) = pair.peer.receive(patience()) else {
             break;
         };
         came_back.push(frame);

@@ -1,19 +1,33 @@
 //! The sum of what several test programs report.
 
-use std::fmt;
+use std::{fmt, mem};
 
-/// Counts of tests. Ignored tests are told as skipped.
+/// What a line begins with in which a test says that this kernel cannot do what it is about. It has
+/// passed for its test program, which knows no other way to leave one out.
+const SKIPPED: &str = "skipped: ";
+/// What a line begins with that names tests which were not started, and why.
+pub(crate) const LEFT_OUT: &str = "left out: ";
+
+/// Counts of tests. Ignored tests are told as skipped, as are those that skip themselves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
     passed: u64,
     failed: u64,
     skipped: u64,
+    /// Of the test program that is under way, how many tests have skipped themselves.
+    skipping: u64,
 }
 
 impl Tally {
     /// Adds the counts of one line of output, where it is a test program's result.
     pub(crate) fn read(&mut self, line: &str) {
-        let Some(counts) = line.trim().strip_prefix("test result: ") else {
+        let line = line.trim();
+        if line.starts_with(SKIPPED) {
+            self.skipping += 1;
+        } else if line.starts_with(LEFT_OUT) {
+            self.skipped += 1;
+        }
+        let Some(counts) = line.strip_prefix("test result: ") else {
             return;
         };
         // "ok. 3 passed; 0 failed; 1 ignored; …": each number stands before its word.
@@ -28,6 +42,9 @@ impl Tally {
             }
             before = word;
         }
+        let skipped = mem::take(&mut self.skipping);
+        self.passed = self.passed.saturating_sub(skipped);
+        self.skipped += skipped;
     }
 
     /// Whether some test ran and none failed.
@@ -42,6 +59,7 @@ impl fmt::Display for Tally {
             passed,
             failed,
             skipped,
+            skipping: _,
         } = self;
         write!(out, "{passed} passed, {failed} failed, {skipped} skipped")
     }
@@ -68,6 +86,16 @@ mod tests {
         );
         assert_eq!(tally.to_string(), "8 passed, 2 failed, 5 skipped");
         assert!(!tally.is_success());
+    }
+
+    #[test]
+    fn tests_that_skip_themselves_have_not_passed() {
+        let tally = tally(
+            "test a ... \nskipped: a: this kernel has no TCX\nok\n\
+             test result: ok. 3 passed; 0 failed; 0 ignored;\n\
+             left out: soak: it takes long\n",
+        );
+        assert_eq!(tally.to_string(), "2 passed, 0 failed, 2 skipped");
     }
 
     #[test]

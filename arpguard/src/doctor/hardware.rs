@@ -1,6 +1,6 @@
 //! What drivers do that XDP has to do with.
 
-use super::{Cure, Facts, Finding, Severity, cure::word};
+use super::{Cure, Facts, Finding, Severity, cure::word, policy::Rule};
 use crate::device::Device;
 
 /// Drivers that stop and start a device's rings when its first XDP program comes and its last one
@@ -36,17 +36,35 @@ fn resets(facts: &Facts, device: &Device) -> Option<Finding> {
 fn strips_vlan(facts: &Facts, device: &Device) -> Option<Finding> {
     let name = &device.name;
     let guard = facts.guards.get(name)?;
-    if !guard.is_xdp() || !facts.hardware.get(name)?.strips_vlan {
+    let is_for_it = |rule: &&Rule| rule.device.as_ref() == Some(name);
+    facts.policy.iter().find(is_for_it)?;
+    let is_bond = device.kind.as_deref() == Some("bond");
+    // Generic XDP gets a bond's frames after those of its ports, and between the two the kernel takes
+    // the tag out (`__netif_receive_skb_core` in net/core/dev.c), whatever rxvlan is.
+    let (what, cure) = if is_bond && guard.ingress.as_deref() == Some("xdp-generic") {
+        (
+            "generic XDP gets the frames of a bond without their VLAN tags",
+            // Only what hides chooses the hook.
+            facts
+                .policy
+                .hiding()
+                .find(is_for_it)
+                .map(|rule| rule.again(&facts.host, " --attach tc")),
+        )
+    } else if guard.is_xdp() && facts.hardware.get(name)?.strips_vlan {
+        (
+            "it takes VLAN tags out of received frames (rxvlan)",
+            Some(Cure::host(format!("ethtool -K {} rxvlan off", word(name)))),
+        )
+    } else {
         return None;
-    }
-    let mut rules = facts.policy.iter();
-    rules.find(|rule| rule.device.as_ref() == Some(name))?;
+    };
     Some(Finding {
         check: "stripped_vlan",
         severity: Severity::Note,
         subject: name.clone(),
-        what: "it takes VLAN tags out of received frames (rxvlan)".to_owned(),
+        what: what.to_owned(),
         why: "XDP does not see them, so rules for it alone hold for the VLANs on it too".to_owned(),
-        cure: Some(Cure::host(format!("ethtool -K {} rxvlan off", word(name)))),
+        cure,
     })
 }

@@ -285,6 +285,33 @@ fn a_driver_that_resets_its_device_is_told_before_it_does() {
 }
 
 #[test]
+fn vlan_tags_are_taken_out_before_generic_xdp_of_a_bond() {
+    let mut facts = guarded();
+    facts.policy = [rule("192.168.18.101/32", Some("eth0"))]
+        .into_iter()
+        .collect();
+    facts.hardware = [("eth0".to_owned(), Hardware::default())].into();
+    facts.host.devices[1].kind = Some("bond".to_owned());
+    let stripped = |facts: &Facts| {
+        let found = judge(facts).into_iter();
+        let mut found = found.filter(|finding| finding.check == "stripped_vlan");
+        let finding = found.next()?;
+        finding.cure.map(|cure| cure.line(&Place::default()))
+    };
+    for (hook, cure) in [
+        ("xdp-native", None),
+        (
+            "xdp-generic",
+            Some("arpguard hide 192.168.18.101 --rip auto --dev eth0 --attach tc"),
+        ),
+        ("tcx", None),
+    ] {
+        facts.guards = [guard("eth0", hook)].into();
+        assert_eq!(stripped(&facts).as_deref(), cure, "{hook}");
+    }
+}
+
+#[test]
 fn of_several_daemons_of_a_name_one_is_told() {
     let mut facts = guarded();
     for (id, name) in [(7, "keepalived"), (8, "keepalived"), (9, "bash")] {

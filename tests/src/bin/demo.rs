@@ -227,7 +227,7 @@ impl Lab {
         };
         let mut told = None;
         while told.is_none() {
-            let frame = self.client_port.receive(arpguard_tests::lab::PATIENCE);
+            let frame = self.client_port.receive(arpguard_tests::lab::patience());
             told = asks(&frame.expect("the real server has asked nothing"));
         }
         // Once it answers for itself again, it has made of the request what it makes of it.

@@ -5,7 +5,11 @@ use std::{
     os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd},
 };
 
-use nix::{errno::Errno, net::if_::if_nametoindex};
+use nix::{
+    errno::Errno,
+    net::if_::if_nametoindex,
+    sys::resource::{RLIM_INFINITY, Resource, setrlimit},
+};
 
 use super::Namespace;
 
@@ -59,6 +63,8 @@ struct Link {
 }
 
 fn load() -> io::Result<OwnedFd> {
+    // Before Linux 5.11 a program counts as memory that is locked.
+    setrlimit(Resource::RLIMIT_MEMLOCK, RLIM_INFINITY, RLIM_INFINITY)?;
     bpf(
         BPF_PROG_LOAD,
         &Load {

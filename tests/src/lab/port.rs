@@ -13,7 +13,7 @@ use nix::{
     poll::{PollFd, PollFlags, PollTimeout, poll},
 };
 
-use super::{Namespace, PATIENCE};
+use super::{Namespace, patience};
 
 /// Where in a frame a tag stands: behind the two addresses.
 const TAG_AT: usize = 12;
@@ -80,7 +80,7 @@ impl Port {
     pub fn until(&self, last: impl Fn(&[u8]) -> bool) -> Vec<Vec<u8>> {
         let mut seen = Vec::new();
         loop {
-            let Some(frame) = self.receive(PATIENCE) else {
+            let Some(frame) = self.receive(patience()) else {
                 panic!("the frame that was waited for did not come, but {seen:02x?}");
             };
             if last(&frame) {

@@ -10,7 +10,7 @@ use std::{
 use arpguard_common::wire::Mac;
 use arpguard_tests::{
     arp::{Frame, REPLY},
-    lab::{PATIENCE, Port, Wire},
+    lab::{Port, Wire, patience},
 };
 
 use super::{
@@ -192,7 +192,7 @@ impl<'a> Lasting<'a> {
                     return heard;
                 }
             }
-            if started.elapsed() > PATIENCE {
+            if started.elapsed() > patience() {
                 let name = &self.name;
                 self.report
                     .fault(format!("{name} does not answer for {ip}"));

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use arpguard_tests::lab::PATIENCE;
+use arpguard_tests::lab::patience;
 
 use super::{census::Census, watch::Watch};
 
@@ -105,7 +105,10 @@ impl Report {
     pub(crate) fn answers_once_more(&self, watch: &Watch) {
         let (before, started) = (self.answered.get(), Instant::now());
         while self.answered.get() < before + 8 && !watch.is_over() {
-            assert!(started.elapsed() < PATIENCE, "the RIP is not answered for");
+            assert!(
+                started.elapsed() < patience(),
+                "the RIP is not answered for"
+            );
             thread::sleep(Duration::from_millis(5));
         }
     }

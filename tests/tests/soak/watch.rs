@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use arpguard_tests::lab::PATIENCE;
+use arpguard_tests::lab::patience;
 
 /// Tells threads that they are to end.
 #[derive(Debug, Default)]
@@ -52,7 +52,7 @@ pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
 pub(crate) fn comes(holds: &mut dyn FnMut() -> bool) -> bool {
     let started = Instant::now();
     while !holds() {
-        if started.elapsed() > PATIENCE {
+        if started.elapsed() > patience() {
             return false;
         }
         thread::sleep(Duration::from_millis(20));
