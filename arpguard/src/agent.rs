@@ -7,6 +7,7 @@
 //! Who asks it by HTTP is answered on another thread, from the kernel, so neither waits for the
 //! other.
 
+mod answers;
 mod declared;
 mod events;
 mod files;
@@ -20,10 +21,12 @@ mod wakes;
 
 use std::{future::pending, net::SocketAddr, path::PathBuf, sync::Arc};
 
+use tokio::sync::watch;
 use tracing::{info, warn};
 
 pub use self::presence::is_there;
 use self::{
+    answers::Answers,
     declared::Declared,
     homes::Homes,
     manager::Manager,
@@ -89,8 +92,11 @@ impl Agent {
             }
         };
         let mut manager = Manager::new();
+        let (turned, turns) = watch::channel(());
+        let mut answers = Answers::new(&self.store, netlink);
         tokio::select! {
-            () = self.follow(netlink, &mut wakes, &declared, &mut manager) => {}
+            () = self.follow(netlink, &mut wakes, &declared, &mut manager, &turned) => {}
+            () = answers.serve(turns) => {}
             () = serve => {}
         }
         manager.stopping();
@@ -104,6 +110,7 @@ impl Agent {
         wakes: &mut Wakes,
         declared: &Declared,
         manager: &mut Manager,
+        turned: &watch::Sender<()>,
     ) {
         let mut said = String::new();
         let mut last: Option<Arc<Config>> = None;
@@ -126,6 +133,7 @@ impl Agent {
                 }
                 Err(error) => Turn::Failed(error),
             };
+            turned.send_replace(());
             report(&turn, &mut said);
             if matches!(turn, Turn::InForce(_)) {
                 last = Some(Arc::clone(&reading.config));

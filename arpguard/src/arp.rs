@@ -18,7 +18,7 @@ mod socket;
 
 pub(crate) use self::packet::Packet;
 pub use self::{
-    announce::Announcement,
+    announce::{Announcement, answer},
     answers::{Answer, Answers},
     device::fit,
     finding::{Expectation, Finding, Outcome, findings},

@@ -21,6 +21,7 @@ use self::{
     pattern::Pattern,
 };
 use crate::{
+    check::Check,
     datapath::Mode,
     error::{Error, Result},
     policy::{self, Block, EVERY_ADDRESS, Kind, MEANT, Part, Refusal, Rip},
@@ -59,6 +60,8 @@ struct Origin {
     dev: Dev,
     /// What a pin is told beside its device.
     terms: Option<Arc<Terms>>,
+    /// What must hold for what is answered.
+    check: Option<Check>,
 }
 
 /// The devices that a block names.
@@ -187,6 +190,7 @@ impl Config {
             rip,
             dev,
             terms: None,
+            check: None,
         });
         self.blocks.push(Block {
             kind,
@@ -206,6 +210,7 @@ impl Config {
             rip: pin.ip.at,
             dev: Dev::Home(pin.dev, pin.fallback),
             terms,
+            check: None,
         });
         self.blocks.push(Block {
             kind: Kind::Pin,
@@ -251,6 +256,7 @@ impl Config {
             rip: at,
             dev,
             terms: None,
+            check: None,
         });
         self.blocks.push(Block {
             kind: Kind::Strict {
@@ -267,17 +273,19 @@ impl Config {
         let (prefixes, places) =
             self.addresses(source, &answer.ip, "it names nothing to answer for")?;
         let dev = self.dev(source, Some(answer.dev), "it names no device to answer on")?;
+        let deferred = answer.when.is_some();
         self.origins.push(Origin {
             source,
             prefixes: places,
             rip: answer.ip.at,
             dev,
             terms: None,
+            check: answer.when.map(|when| when.0),
         });
         self.blocks.push(Block {
             kind: Kind::Answer {
                 mac: answer.mac.map(|mac| mac.0.0),
-                deferred: false,
+                deferred,
             },
             prefixes,
             mode: mode(answer.audit),
@@ -295,6 +303,7 @@ impl Config {
             rip: bind.ip.at,
             dev,
             terms: None,
+            check: None,
         });
         self.blocks.push(Block {
             kind: Kind::Bind { mac: bind.mac.0.0 },

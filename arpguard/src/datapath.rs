@@ -17,6 +17,7 @@ mod lock;
 mod maps;
 mod object;
 mod program;
+mod requests;
 mod script;
 mod store;
 mod sys;
@@ -28,7 +29,7 @@ mod writer;
 use std::collections::BTreeSet;
 
 use arpguard_common::{
-    abi::{Counts, Shape},
+    abi::{Counts, Rule, Shape},
     policy::{Book, EVERY_DEVICE, Tables as _},
     verdict::Policy,
 };
@@ -40,6 +41,7 @@ pub use self::{
     events::{Events, Interest},
     hooks::{Attached, Egress, Ingress, Mode},
     maps::{Known, Left, Maps, Totals},
+    requests::Requests,
     script::{Script, Write, script, table},
     store::{Held, Keeper, Store},
     transaction::Change,
@@ -48,6 +50,7 @@ pub use self::{
 };
 use self::{hooks::Hook, links::Links, program::Programs};
 use crate::{
+    check::Checks,
     error::{Result, errno},
     terms::Numbered,
 };
@@ -131,6 +134,22 @@ impl Datapath {
     pub fn agree(&mut self, terms: &Numbered) -> Result<()> {
         let mut terms = terms.iter();
         terms.try_for_each(|(number, terms)| self.maps.set_terms(*number, terms))
+    }
+
+    /// Notes checks, of rules that are there or are about to be, and forgets those of rules that are
+    /// gone.
+    ///
+    /// # Errors
+    /// Where the kernel refuses.
+    pub fn check(&mut self, checks: &Checks) -> Result<()> {
+        for place in self.maps.checks()?.into_keys() {
+            let rule = self.maps.rule(place);
+            if !checks.contains_key(&place) && !rule.is_some_and(Rule::is_deferred) {
+                self.maps.remove_check(place)?;
+            }
+        }
+        let mut checks = checks.iter();
+        checks.try_for_each(|(place, check)| self.maps.set_check(*place, check))
     }
 
     /// The interface indexes of the devices that have rules of their own.

@@ -15,6 +15,7 @@ compile_error!("arpguard is about the Linux kernel");
 
 pub mod agent;
 pub mod arp;
+pub mod check;
 pub mod cli;
 pub mod clock;
 pub mod config;

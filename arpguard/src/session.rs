@@ -11,6 +11,7 @@ use arpguard_common::{
 use ipnet::Ipv4Net;
 
 use crate::{
+    check::Checks,
     datapath::{Attached, Change, Datapath, Ingress, Known, Mode, Reader, Store, Writer},
     device::Device,
     error::{Error, Result},
@@ -41,6 +42,8 @@ enum Done {
     AddressAdded(u32, Ipv4Addr),
     AddressRemoved(u32, Ipv4Addr),
     Steered(Routing),
+    /// The checks of before.
+    Checked(Checks),
 }
 
 impl Session {
@@ -131,6 +134,7 @@ impl Session {
         if !plan.terms.is_empty() {
             self.writer.loaded()?.agree(&plan.terms)?;
         }
+        self.note_checks(&plan.checks)?;
         // Replies leave by a device before it is known to have their address.
         self.steer(&plan.changes).await?;
         self.commit(&plan.changes)?;
@@ -144,6 +148,19 @@ impl Session {
                     Err(error) => self.pass_over(device, plan, error).await?,
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Notes checks, and forgets those of rules that are gone.
+    fn note_checks(&mut self, checks: &Checks) -> Result<()> {
+        let Some(datapath) = self.writer.datapath_mut() else {
+            return Ok(());
+        };
+        let before = datapath.maps.checks()?;
+        datapath.check(checks)?;
+        if !checks.is_empty() {
+            self.done.push(Done::Checked(before));
         }
         Ok(())
     }
@@ -281,6 +298,7 @@ impl Session {
                         vip::add(&self.netlink, device, address).await?;
                     }
                 }
+                Done::Checked(before) => self.writer.loaded()?.check(&before)?,
                 Done::Steered(before) => {
                     let now = routing::observe(&self.netlink).await?.ours;
                     routing::change(&self.netlink, &now, &before).await?;
@@ -343,6 +361,7 @@ pub async fn state(datapath: Option<&Datapath>, host: &Host, netlink: &Netlink) 
     };
     let rules = Rules::read(datapath.maps.rules())?;
     let terms = datapath.maps.terms()?;
+    let checks = datapath.maps.checks()?;
     let mut devices = Vec::new();
     for index in datapath.maps.known_devices()? {
         if let Some(device) = host.by_index(index) {
@@ -354,6 +373,7 @@ pub async fn state(datapath: Option<&Datapath>, host: &Host, netlink: &Netlink) 
     Ok(State {
         rules,
         terms,
+        checks,
         devices,
     })
 }

@@ -78,6 +78,8 @@ pub const ANSWERED_AUDITED: Ipv4Addr = ip(192, 168, 18, 114);
 pub const CONTESTED: Ipv4Addr = ip(192, 168, 18, 115);
 /// Answered on eth1 by force, where the peer claims it.
 pub const FORCED: Ipv4Addr = ip(192, 168, 18, 116);
+/// Answered on eth1 by the agent, while a check holds.
+pub const DEFERRED: Ipv4Addr = ip(192, 168, 18, 119);
 /// In the prefix that is answered on eth3, which is strict.
 pub const IN_ANSWERED: Ipv4Addr = ip(192, 168, 22, 9);
 /// The hardware address that [`ANSWERED_WITH`] is answered with.
@@ -217,6 +219,8 @@ pub struct Set {
     pub more: bool,
     /// `--audit`
     pub audit: bool,
+    /// `--when`, of what is answered: nothing checks.
+    pub when: bool,
     /// Whether it is promoted.
     pub standing: Standing,
 }
@@ -241,6 +245,7 @@ const HIDE: Set = Set {
     mac: None,
     more: false,
     audit: false,
+    when: false,
     standing: Standing::Hidden,
 };
 
@@ -300,6 +305,11 @@ pub const POLICY: &[Set] = &[
     Set {
         address: FORCED,
         more: true,
+        ..ANSWER
+    },
+    Set {
+        address: DEFERRED,
+        when: true,
         ..ANSWER
     },
     Set {
@@ -497,7 +507,11 @@ impl Set {
             Policy::Strict => " --same-subnet",
             Policy::Answer | Policy::Bind => " --force",
         };
-        for (set, flag) in [(self.more, more), (self.audit, " --audit")] {
+        for (set, flag) in [
+            (self.more, more),
+            (self.audit, " --audit"),
+            (self.when, " --when false"),
+        ] {
             if set {
                 line += flag;
             }
@@ -526,7 +540,7 @@ impl Set {
             }
             Policy::Pin => Rule::pin(self.length, self.device.map_or(0, Device::index), mode),
             Policy::Strict => Rule::strict(self.more, mode),
-            Policy::Answer => Rule::answer(self.length, self.mac, mode, false, self.more),
+            Policy::Answer => Rule::answer(self.length, self.mac, mode, self.when, self.more),
             Policy::Bind => Rule::bind(self.length, self.mac.unwrap_or_default(), mode),
         }
     }

@@ -150,6 +150,56 @@ fn what_another_machine_has_is_not_answered_unless_by_force() {
 }
 
 #[test]
+fn what_is_under_a_check_is_answered_by_the_agent_while_the_check_holds() {
+    let lan = Lan::new();
+    lan.server.sh("ip addr add 192.168.18.101/32 dev lo");
+    lan.server
+        .guard("answer 192.168.18.101 --dev eth0 --when tcp:8080");
+    lan.server
+        .guard("answer 192.168.18.112/28 --dev eth0 --mac vrrp:51 --when false");
+    let table = "\
+POLICY  ADDRESS            DEVICE  SENDER             OPTIONS
+answer  192.168.18.101     eth0    auto               when tcp:8080
+answer  192.168.18.112/28  eth0    00:00:5e:00:01:33  when false
+";
+    assert_eq!(lan.server.guard("list"), table);
+    assert!(lan.server.guard("save").contains("when = \"tcp:8080\"\n"));
+    // The kernel has the address, and nobody has made the check.
+    assert_eq!(lan.answers("192.168.18.101"), NOBODY);
+    let mut agent = lan
+        .server
+        .command(lab::arpguard())
+        .arg("run")
+        .spawn()
+        .expect("agent");
+    assert_eq!(lan.answers("192.168.18.101"), NOBODY);
+    let address = (VIP, 8080);
+    let listener = lan
+        .server
+        .enter(|| std::net::TcpListener::bind(address).expect("listen"));
+    eventually("it is answered", || {
+        lan.answers("192.168.18.101") == only(SERVER)
+    });
+    drop(listener);
+    eventually("it is silent", || lan.answers("192.168.18.101") == NOBODY);
+    // Another check is another policy, for the agent that runs.
+    assert_eq!(lan.answers("192.168.18.113"), NOBODY);
+    lan.server
+        .guard("answer 192.168.18.112/28 --dev eth0 --mac vrrp:51 --when $ARPGUARD_ADDRESS");
+    lan.server
+        .guard("answer 192.168.18.112/28 --dev eth0 --mac vrrp:51 --when true");
+    eventually("the prefix is answered", || {
+        lan.answers("192.168.18.113") == only(VRRP)
+    });
+    lan.server.guard("answer 192.168.18.101 --dev eth0");
+    assert_eq!(lan.answers("192.168.18.101"), only(SERVER));
+    assert!(!lan.server.guard("list").contains("tcp:8080"));
+    agent.kill().expect("kill");
+    agent.wait().expect("wait");
+    assert_eq!(lan.answers("192.168.18.113"), NOBODY);
+}
+
+#[test]
 fn a_false_claim_reaches_no_neighbour_table() {
     let lan = Lan::new();
     let (right, wrong) = (
@@ -299,6 +349,11 @@ const WRONG: &[(&str, i32, &str)] = &[
          `arpguard answer --help`",
     ),
     (
+        "answer 192.168.18.101 --dev eth0 --when tcp:0",
+        2,
+        "read the arguments: --when tcp:0: TCP has ports from 1 to 65535; see `arpguard answer --help`",
+    ),
+    (
         "unanswer 192.168.18.101",
         1,
         "unanswer: 192.168.18.101: it is not answered there; `arpguard list` shows what is",
@@ -412,7 +467,7 @@ audit = true
     };
     assert_eq!(blocks(&text), blocks(saved));
     let json = host.guard("-o json list");
-    let line = r#"{"policy":"bind","address":"192.168.18.1/32","device":null,"rip":"auto","shield":false,"audit":false,"same_subnet":false,"promoted":false,"mac":"00:00:5e:00:01:33","deferred":false,"forced":false}"#;
+    let line = r#"{"policy":"bind","address":"192.168.18.1/32","device":null,"rip":"auto","shield":false,"audit":false,"same_subnet":false,"promoted":false,"mac":"00:00:5e:00:01:33","when":null,"forced":false}"#;
     assert!(json.contains(line), "{json}");
 
     let file = std::env::temp_dir().join(format!("arpguard-answer-{}.toml", std::process::id()));

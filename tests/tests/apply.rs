@@ -122,10 +122,10 @@ fn a_plan_is_told_to_programs() {
          [[hide]]\nip = '192.168.18.103'\nshield = true",
     );
     let json = r#"[
-  {"op":"change","policy":"hide","address":"192.168.18.103/32","device":null,"rip":"auto","shield":true,"audit":false,"same_subnet":false,"promoted":false,"mac":null,"deferred":false,"forced":false},
-  {"op":"add","policy":"hide","address":"192.168.18.101/32","device":"eth0","rip":"auto","shield":false,"audit":false,"same_subnet":false,"promoted":false,"mac":null,"deferred":false,"forced":false},
-  {"op":"add","policy":"hide","address":"192.168.18.102/32","device":"eth0","rip":"auto","shield":false,"audit":false,"same_subnet":false,"promoted":false,"mac":null,"deferred":false,"forced":false},
-  {"op":"remove","policy":"hide","address":"192.168.18.101/32","device":null,"rip":"192.168.18.10","shield":false,"audit":false,"same_subnet":false,"promoted":false,"mac":null,"deferred":false,"forced":false},
+  {"op":"change","policy":"hide","address":"192.168.18.103/32","device":null,"rip":"auto","shield":true,"audit":false,"same_subnet":false,"promoted":false,"mac":null,"when":null,"forced":false},
+  {"op":"add","policy":"hide","address":"192.168.18.101/32","device":"eth0","rip":"auto","shield":false,"audit":false,"same_subnet":false,"promoted":false,"mac":null,"when":null,"forced":false},
+  {"op":"add","policy":"hide","address":"192.168.18.102/32","device":"eth0","rip":"auto","shield":false,"audit":false,"same_subnet":false,"promoted":false,"mac":null,"when":null,"forced":false},
+  {"op":"remove","policy":"hide","address":"192.168.18.101/32","device":null,"rip":"192.168.18.10","shield":false,"audit":false,"same_subnet":false,"promoted":false,"mac":null,"when":null,"forced":false},
   {"op":"leave","device":"eth1"}
 ]
 "#;

@@ -247,10 +247,10 @@ hide    192.168.19.0/24  every   auto           shield audit
 ";
     assert_eq!(server.guard("list"), table);
     let json = r#"[
-  {"policy":"hide","address":"192.168.18.101/32","device":null,"rip":"192.168.18.10","shield":false,"audit":false,"same_subnet":false,"promoted":false,"mac":null,"deferred":false,"forced":false},
-  {"policy":"hide","address":"192.168.18.102/32","device":null,"rip":"192.168.18.10","shield":false,"audit":false,"same_subnet":false,"promoted":false,"mac":null,"deferred":false,"forced":false},
-  {"policy":"hide","address":"192.168.18.103/32","device":"eth0","rip":"auto","shield":false,"audit":false,"same_subnet":false,"promoted":false,"mac":null,"deferred":false,"forced":false},
-  {"policy":"hide","address":"192.168.19.0/24","device":null,"rip":"auto","shield":true,"audit":true,"same_subnet":false,"promoted":false,"mac":null,"deferred":false,"forced":false}
+  {"policy":"hide","address":"192.168.18.101/32","device":null,"rip":"192.168.18.10","shield":false,"audit":false,"same_subnet":false,"promoted":false,"mac":null,"when":null,"forced":false},
+  {"policy":"hide","address":"192.168.18.102/32","device":null,"rip":"192.168.18.10","shield":false,"audit":false,"same_subnet":false,"promoted":false,"mac":null,"when":null,"forced":false},
+  {"policy":"hide","address":"192.168.18.103/32","device":"eth0","rip":"auto","shield":false,"audit":false,"same_subnet":false,"promoted":false,"mac":null,"when":null,"forced":false},
+  {"policy":"hide","address":"192.168.19.0/24","device":null,"rip":"auto","shield":true,"audit":true,"same_subnet":false,"promoted":false,"mac":null,"when":null,"forced":false}
 ]
 "#;
     assert_eq!(server.guard("-o json list"), json);

@@ -396,7 +396,7 @@ then     the kernel answers nothing: arp_ignore is 1 on eth0, and 192.168.18.103
         (
             0,
             format!(
-                r#"{{"frame":null,"device":"eth0","index":{index},"direction":"sent","kind":"announcement","operation":1,"sha":"02:00:00:00:00:10","spa":"192.168.18.101","tha":"00:00:00:00:00:00","tpa":"192.168.18.101","source":"02:00:00:00:00:10","destination":"ff:ff:ff:ff:ff:ff","hook":"tcx","program":"arpguard_out","attached":true,"reason":"leaking_announcement","outcome":"dropped","policy":"hide","audit":false,"rule":{{"policy":"hide","address":"192.168.18.101/32","device":null,"rip":"192.168.18.10","shield":false,"audit":false,"same_subnet":false,"promoted":false,"mac":null,"deferred":false,"forced":false}},"rip":null,"out":null,"kernel":null,"reply":null,"answer":null,"sender":null,"leak":null}}
+                r#"{{"frame":null,"device":"eth0","index":{index},"direction":"sent","kind":"announcement","operation":1,"sha":"02:00:00:00:00:10","spa":"192.168.18.101","tha":"00:00:00:00:00:00","tpa":"192.168.18.101","source":"02:00:00:00:00:10","destination":"ff:ff:ff:ff:ff:ff","hook":"tcx","program":"arpguard_out","attached":true,"reason":"leaking_announcement","outcome":"dropped","policy":"hide","audit":false,"rule":{{"policy":"hide","address":"192.168.18.101/32","device":null,"rip":"192.168.18.10","shield":false,"audit":false,"same_subnet":false,"promoted":false,"mac":null,"when":null,"forced":false}},"rip":null,"out":null,"kernel":null,"reply":null,"answer":null,"sender":null,"leak":null}}
 "#
             )
         )

@@ -209,12 +209,12 @@ hide    192.168.19.7     eth1    auto    -
 ";
     assert_eq!(host.guard("list"), table);
     let json = r#"[
-  {"policy":"strict","address":null,"device":null,"rip":"auto","shield":false,"audit":true,"same_subnet":false,"promoted":false,"mac":null,"deferred":false,"forced":false},
-  {"policy":"strict","address":null,"device":"eth0","rip":"auto","shield":false,"audit":false,"same_subnet":true,"promoted":false,"mac":null,"deferred":false,"forced":false},
-  {"policy":"pin","address":"192.168.18.101/32","device":"eth2","rip":"auto","shield":false,"audit":true,"same_subnet":false,"promoted":false,"mac":null,"deferred":false,"forced":false},
-  {"policy":"pin","address":"192.168.18.102/32","device":"eth1","rip":"auto","shield":false,"audit":false,"same_subnet":false,"promoted":false,"mac":null,"deferred":false,"forced":false},
-  {"policy":"pin","address":"192.168.19.0/24","device":"eth1","rip":"auto","shield":false,"audit":false,"same_subnet":false,"promoted":false,"mac":null,"deferred":false,"forced":false},
-  {"policy":"hide","address":"192.168.19.7/32","device":"eth1","rip":"auto","shield":false,"audit":false,"same_subnet":false,"promoted":false,"mac":null,"deferred":false,"forced":false}
+  {"policy":"strict","address":null,"device":null,"rip":"auto","shield":false,"audit":true,"same_subnet":false,"promoted":false,"mac":null,"when":null,"forced":false},
+  {"policy":"strict","address":null,"device":"eth0","rip":"auto","shield":false,"audit":false,"same_subnet":true,"promoted":false,"mac":null,"when":null,"forced":false},
+  {"policy":"pin","address":"192.168.18.101/32","device":"eth2","rip":"auto","shield":false,"audit":true,"same_subnet":false,"promoted":false,"mac":null,"when":null,"forced":false},
+  {"policy":"pin","address":"192.168.18.102/32","device":"eth1","rip":"auto","shield":false,"audit":false,"same_subnet":false,"promoted":false,"mac":null,"when":null,"forced":false},
+  {"policy":"pin","address":"192.168.19.0/24","device":"eth1","rip":"auto","shield":false,"audit":false,"same_subnet":false,"promoted":false,"mac":null,"when":null,"forced":false},
+  {"policy":"hide","address":"192.168.19.7/32","device":"eth1","rip":"auto","shield":false,"audit":false,"same_subnet":false,"promoted":false,"mac":null,"when":null,"forced":false}
 ]
 "#;
     assert_eq!(host.guard("-o json list"), json);

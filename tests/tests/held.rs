@@ -159,8 +159,8 @@ hide    192.168.18.102  eth0    auto    -
     assert_eq!(
         told(&server, socket, &["-o", "json", "list"]),
         r#"[
-  {"policy":"hide","address":"192.168.18.101/32","device":null,"rip":"auto","shield":false,"audit":false,"same_subnet":false,"promoted":false,"mac":null,"deferred":false,"forced":false},
-  {"policy":"hide","address":"192.168.18.102/32","device":"eth0","rip":"auto","shield":false,"audit":false,"same_subnet":false,"promoted":false,"mac":null,"deferred":false,"forced":false}
+  {"policy":"hide","address":"192.168.18.101/32","device":null,"rip":"auto","shield":false,"audit":false,"same_subnet":false,"promoted":false,"mac":null,"when":null,"forced":false},
+  {"policy":"hide","address":"192.168.18.102/32","device":"eth0","rip":"auto","shield":false,"audit":false,"same_subnet":false,"promoted":false,"mac":null,"when":null,"forced":false}
 ]
 "#
     );

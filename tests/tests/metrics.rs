@@ -188,11 +188,11 @@ arpguard_rules{{about="address",devices="every"}} 1
 arpguard_rules{{about="address",devices="one"}} 0
 arpguard_rules{{about="prefix",devices="every"}} 1
 arpguard_rules{{about="prefix",devices="one"}} 0
+# HELP arpguard_pins_moved Pins that are on their fallback, since their device has no carrier.
+# TYPE arpguard_pins_moved gauge
 # HELP arpguard_promoted_addresses Hidden addresses that this host is the director of for the time being.
 # TYPE arpguard_promoted_addresses gauge
 arpguard_promoted_addresses 0
-# HELP arpguard_pins_moved Pins that are on their fallback, since their device has no carrier.
-# TYPE arpguard_pins_moved gauge
 # HELP arpguard_policy_in_force Whether the kernel has all of the declared policy.
 # TYPE arpguard_policy_in_force gauge
 arpguard_policy_in_force 1

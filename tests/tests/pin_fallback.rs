@@ -144,8 +144,8 @@ pin     192.168.18.100  eth4    auto    fallback eth4 hold 1 (moved from eth3: d
 ";
     assert_eq!(flux.host.guard("list"), table);
     let json = r#"[
-  {"policy":"pin","address":"192.168.18.11/32","device":"eth3","rip":"auto","shield":false,"audit":false,"same_subnet":false,"promoted":false,"mac":null,"deferred":false,"forced":false},
-  {"policy":"pin","address":"192.168.18.100/32","device":"eth4","rip":"auto","shield":false,"audit":false,"same_subnet":false,"promoted":false,"mac":null,"deferred":false,"forced":false,"home":{"device":"eth3","fallback":"eth4","hold":1,"route":false,"moved":"down"}}
+  {"policy":"pin","address":"192.168.18.11/32","device":"eth3","rip":"auto","shield":false,"audit":false,"same_subnet":false,"promoted":false,"mac":null,"when":null,"forced":false},
+  {"policy":"pin","address":"192.168.18.100/32","device":"eth4","rip":"auto","shield":false,"audit":false,"same_subnet":false,"promoted":false,"mac":null,"when":null,"forced":false,"home":{"device":"eth3","fallback":"eth4","hold":1,"route":false,"moved":"down"}}
 ]
 "#;
     assert_eq!(flux.host.guard("-o json list"), json);

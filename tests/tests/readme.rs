@@ -63,7 +63,17 @@ fn every_reason_is_explained_with_what_is_done() {
         .lines()
         .filter_map(|line| line.strip_prefix("| `")?.split_once("` | "))
         .filter_map(|(name, rest)| Some((name, rest.split(" | ").next()?)))
-        .filter(|(_, done)| ["dropped", "answered", "rewritten", "passed"].contains(done))
+        .filter(|(_, done)| {
+            [
+                "dropped",
+                "answered",
+                "rewritten",
+                "deferred",
+                "noted",
+                "passed",
+            ]
+            .contains(done)
+        })
         .collect();
     let mut reasons: Vec<_> = Reason::ALL
         .iter()

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use arpguard_common::{
     frame::{ETHERTYPE_ARP, TAG_LEN},
-    wire::{ETHERNET, FRAME_LEN, IPV4, LENGTHS, Mac, REPLY, REQUEST},
+    wire::{Arp, ETHERNET, FRAME_LEN, IPV4, LENGTHS, Mac, REPLY, REQUEST},
 };
 use bytes::{BufMut as _, Bytes, BytesMut};
 
@@ -56,6 +56,17 @@ impl Packet {
         }
     }
 
+    /// The reply to a request or a probe, in the name of its target, which is at `sha`: unicast to
+    /// the sender, as the kernel's (`arp_process` in `net/ipv4/arp.c`).
+    pub(crate) const fn reply(asked: &Arp, sha: Mac) -> Self {
+        Self {
+            destination: asked.sha,
+            oper: REPLY,
+            tha: asked.sha,
+            ..Self::request(sha, asked.tpa, asked.spa)
+        }
+    }
+
     /// The EtherType at the head of the frame, in host byte order.
     pub(crate) fn ethertype(&self) -> u16 {
         self.tags.first().map_or(ETHERTYPE_ARP, |(kind, _)| *kind)
@@ -94,6 +105,18 @@ mod tests {
     use super::*;
 
     const TAGS: [&[Tag]; 3] = [&[], &[(0x8100, 0)], &[(0x88a8, 0), (0x8100, 0)]];
+
+    #[test]
+    fn a_reply_is_the_one_that_the_programs_make() {
+        let asked = Arp {
+            kind: Kind::Request,
+            sha: Mac([2, 0, 0, 0, 0, 9]),
+            spa: Ipv4Addr::new(10, 0, 0, 1),
+            tpa: Ipv4Addr::new(10, 0, 0, 2),
+        };
+        let own = Mac([2, 0, 0, 0, 0, 7]);
+        assert_eq!(Packet::reply(&asked, own).bytes()[..], asked.reply(own));
+    }
 
     proptest! {
         #[test]

@@ -12,6 +12,7 @@ use toml::Spanned;
 
 use super::pattern::Pattern;
 use crate::{
+    check::Check,
     datapath::Mode,
     policy::{self, parse_mac, parse_prefix, parse_rip},
 };
@@ -109,6 +110,8 @@ pub(super) struct Answer {
     pub(super) dev: List<Pattern>,
     /// The hardware address to answer with; the device's own, where there is none.
     pub(super) mac: Option<Word<Station>>,
+    /// What must hold; nothing, where there is none.
+    pub(super) when: Option<Word<Check>>,
     /// Whether it only counts.
     #[serde(default)]
     pub(super) audit: bool,

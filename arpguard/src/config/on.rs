@@ -14,6 +14,7 @@ use super::{
     file::{Name, Word},
 };
 use crate::{
+    check::Checks,
     datapath::Place,
     device::Device,
     error::{Error, Result},
@@ -35,7 +36,7 @@ impl Config {
         let placed: Vec<_> = blocks
             .map(|(block, origin)| self.place_block(host, &chosen, block, origin))
             .collect::<Result<_>>()?;
-        let (rules, terms) = self.rules(host, &placed)?;
+        let (rules, terms, checks) = self.rules(host, &placed)?;
         let hidden = |address| {
             let devices = chosen.iter().map(|device| device.index);
             devices
@@ -48,6 +49,7 @@ impl Config {
             attach: self.attach.map(|(_, mode)| mode).unwrap_or_default(),
             rules,
             terms,
+            checks,
             fresh: Numbered::new(),
         })
     }
@@ -181,9 +183,10 @@ impl Config {
             .collect())
     }
 
-    fn rules(&self, host: &Host, placed: &[Placed<'_>]) -> Result<(Rules, ByPrefix)> {
+    fn rules(&self, host: &Host, placed: &[Placed<'_>]) -> Result<(Rules, ByPrefix, Checks)> {
         let mut known: BTreeMap<Place, (Rule, Spot)> = BTreeMap::new();
         let mut terms = ByPrefix::new();
+        let mut checks = Checks::new();
         for (placed, origin) in placed.iter().zip(&self.origins) {
             let spots = origin.prefixes.iter().map(|offset| Spot {
                 source: origin.source,
@@ -209,9 +212,11 @@ impl Config {
                     Entry::Vacant(entry) => {
                         entry.insert((rule, spot));
                         terms.extend(under.map(|under| (place.prefix, Arc::clone(under))));
+                        checks.extend(origin.check.iter().map(|check| (place, check.clone())));
                     }
                     Entry::Occupied(entry)
                         if entry.get().0 == rule
+                            && checks.get(&place) == origin.check.as_ref()
                             && (rule.policy() != Policy::Pin
                                 || terms.get(&place.prefix) == under) => {}
                     Entry::Occupied(entry) => {
@@ -230,7 +235,7 @@ impl Config {
         for (place, (rule, _)) in known {
             rules.insert(place, rule);
         }
-        Ok((rules, terms))
+        Ok((rules, terms, checks))
     }
 
     /// Refuses a rule for what an earlier block makes something else of.

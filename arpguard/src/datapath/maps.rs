@@ -1,5 +1,6 @@
 //! The maps, typed: the one place where their bytes are made and read.
 
+mod checks;
 mod claims;
 mod notes;
 mod rules;
@@ -27,6 +28,7 @@ use nix::errno::Errno;
 
 use self::notes::NoteBytes;
 pub(super) use self::{
+    checks::{CHECKS, CheckMap, create_checks},
     notes::{NOTES, Note, Notes, create_notes},
     rules::{Parse, key, rules},
     terms::all as terms,
@@ -50,6 +52,7 @@ pub struct Maps {
     meters: PerCpuHashMap<MapData, u32, Meters>,
     claims: HashMap<MapData, Bytes, [u8; CLAIM_LEN]>,
     notes: Notes,
+    checks: CheckMap,
     /// Those of the object, open once more, for programs that are loaded over them.
     descriptors: BTreeMap<String, OwnedFd>,
 }
@@ -88,12 +91,13 @@ impl Maps {
     /// Those that are pinned.
     pub(super) fn open(pins: &Pins) -> Result<Self> {
         let notes = open(pins, NOTES, Map::HashMap)?;
-        Self::take(notes, |name, kind| open_any(pins, name, kind))
+        let checks = open(pins, CHECKS, Map::HashMap)?;
+        Self::take((notes, checks), |name, kind| open_any(pins, name, kind))
     }
 
-    /// The notes, and those that `take` gives by name, of the kind that is wanted.
+    /// The notes, the checks, and those that `take` gives by name, of the kind that is wanted.
     pub(super) fn take(
-        notes: Notes,
+        (notes, checks): (Notes, CheckMap),
         mut take: impl FnMut(&str, Kind) -> Result<Map>,
     ) -> Result<Self> {
         let mut descriptors = BTreeMap::new();
@@ -104,6 +108,8 @@ impl Maps {
             descriptors.insert(name.to_owned(), opened.map_err(tried)?);
             Ok(map)
         });
+        // Whoever reads it opens it by its descriptor.
+        drop((source.0)(map::REQUESTS, Map::RingBuf)?);
         Ok(Self {
             shape: source.typed(map::SHAPE, Map::Array)?,
             addresses: source.typed(map::ADDRESSES, Map::HashMap)?,
@@ -114,6 +120,7 @@ impl Maps {
             meters: source.typed(map::METERS, Map::PerCpuHashMap)?,
             claims: source.typed(map::CLAIMS, Map::LruHashMap)?,
             notes,
+            checks,
             descriptors,
         })
     }

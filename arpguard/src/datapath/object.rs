@@ -75,6 +75,9 @@ fn load_unfinished(pins: &Pins) -> Result<Unfinished> {
     maps::create_notes(BUILD)?
         .pin(unfinished.map(maps::NOTES))
         .map_err(|cause| Error::from_cause("pin", maps::NOTES, &cause))?;
+    maps::create_checks()?
+        .pin(unfinished.map(maps::CHECKS))
+        .map_err(|cause| Error::from_cause("pin", maps::CHECKS, &cause))?;
     Ok(unfinished)
 }
 
@@ -89,7 +92,8 @@ pub(super) fn load_held() -> Result<(Maps, Programs)> {
             .transpose()
             .map_err(|cause| Error::from_cause(LOAD, name, &cause))
     })?;
-    let maps = Maps::take(maps::create_notes(BUILD)?, |name, _| {
+    let own = (maps::create_notes(BUILD)?, maps::create_checks()?);
+    let maps = Maps::take(own, |name, _| {
         object.take_map(name).ok_or_else(|| missing(name))
     })?;
     Ok((maps, programs))

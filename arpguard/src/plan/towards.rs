@@ -2,6 +2,7 @@
 
 use super::{Rules, between, promotion};
 use crate::{
+    check::Checks,
     datapath::{Attached, Change, Mode},
     device::Device,
     terms::{ByPrefix, Numbered},
@@ -14,6 +15,8 @@ pub struct State {
     pub rules: Rules,
     /// The terms that rules may be under.
     pub terms: Numbered,
+    /// The checks that rules may be under.
+    pub checks: Checks,
     /// The devices that something is attached to, and what.
     pub devices: Vec<(Device, Attached)>,
 }
@@ -38,6 +41,8 @@ pub struct Wanted {
     pub terms: ByPrefix,
     /// Those of them that are not noted yet, once the rules are settled.
     pub fresh: Numbered,
+    /// The checks of rules that have one.
+    pub checks: Checks,
     /// The devices to guard; no others.
     pub devices: Vec<Device>,
     /// The ingress hook to take.
@@ -53,6 +58,8 @@ pub struct Plan {
     pub attach: Mode,
     /// The terms to note before.
     pub terms: Numbered,
+    /// The checks to note before.
+    pub checks: Checks,
     /// The rules to write and to remove.
     pub changes: Vec<Change>,
     /// The devices to detach the programs from.
@@ -69,8 +76,11 @@ impl Plan {
     }
 
     /// Whether there is nothing to do.
-    pub const fn is_empty(&self) -> bool {
-        self.guard.is_empty() && self.changes.is_empty() && self.leave.is_empty()
+    pub fn is_empty(&self) -> bool {
+        self.guard.is_empty()
+            && self.checks.is_empty()
+            && self.changes.is_empty()
+            && self.leave.is_empty()
     }
 }
 
@@ -88,6 +98,12 @@ pub fn towards(wanted: &Wanted, now: &State) -> Plan {
             .collect(),
         attach: wanted.attach,
         terms: wanted.fresh.clone(),
+        checks: wanted
+            .checks
+            .iter()
+            .filter(|(place, check)| now.checks.get(place) != Some(check))
+            .map(|(place, check)| (*place, check.clone()))
+            .collect(),
         changes: between(&now.rules, &promotion::kept(wanted, &now.rules)),
         leave: attached.filter(|device| !chosen(device)).cloned().collect(),
     }

@@ -70,10 +70,23 @@ pub fn steps(plan: &Plan, now: &State, host: &Host) -> Vec<Step> {
             (Some(old), None) => (Op::Remove, old),
             (None, None) => return None,
         };
-        let subject = Subject::Rule(Rule::of(place, rule, &terms, host));
+        let subject = Subject::Rule(
+            Rule::of(place, rule, &terms, host)
+                .under(plan.checks.get(&place).or_else(|| now.checks.get(&place))),
+        );
         Some(Step { op, subject })
     });
-    guard.chain(rules).chain(leave).collect()
+    let changed = |place| plan.changes.iter().any(|change| change.place == place);
+    // A rule that stays, under another check.
+    let checks = plan.checks.iter().filter_map(|(place, check)| {
+        let rule = now.rules.at(*place).filter(|_| !changed(*place))?;
+        let rule = Rule::of(*place, rule, &terms, host).under(Some(check));
+        Some(Step {
+            op: Op::Change,
+            subject: Subject::Rule(rule),
+        })
+    });
+    guard.chain(rules).chain(checks).chain(leave).collect()
 }
 
 /// A line for each step.

@@ -9,6 +9,7 @@ use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    check::Check,
     datapath::{Maps, Place},
     error::Result,
     host::Host,
@@ -40,8 +41,8 @@ pub struct Rule {
     /// The hardware address that is answered with, or that alone may claim the address; `None` where
     /// the policy names none: the device answers with its own.
     pub mac: Option<String>,
-    /// Whether the agent answers, while a check holds.
-    pub deferred: bool,
+    /// What must hold for the agent to answer; `None` where the programs do.
+    pub when: Option<String>,
     /// Whether it answers even where somebody else claims the address.
     pub forced: bool,
     /// Of a pin with a fallback or routes: what it wants, and whether it has it.
@@ -72,7 +73,8 @@ pub fn read(maps: &Maps, host: &Host) -> Result<Vec<Rule>> {
     let mut rules: Vec<_> = maps.rules().collect::<Result<_>>()?;
     rules.sort_unstable_by_key(|(place, _)| (place.prefix, place.book, place.device));
     let terms = maps.terms()?;
-    let show = |(place, rule)| Rule::of(place, rule, &terms, host);
+    let checks = maps.checks()?;
+    let show = |(place, rule)| Rule::of(place, rule, &terms, host).under(checks.get(&place));
     Ok(rules.into_iter().map(show).collect())
 }
 
@@ -90,7 +92,7 @@ impl Rule {
             device: (device != EVERY_DEVICE).then(|| host.name(device)),
             rip: rip_text(rule),
             mac: rule.mac().map(|mac| mac.to_string()),
-            deferred: rule.is_deferred(),
+            when: rule.is_deferred().then(String::new),
             forced: rule.is_forced(),
             shield: rule.shields(),
             audit: rule.mode() == Mode::Audit,
@@ -100,6 +102,15 @@ impl Rule {
                 .get(&rule.terms())
                 .map(|terms| Home::of(terms, rule, host)),
         }
+    }
+
+    /// The same, under a check.
+    #[must_use]
+    pub fn under(mut self, check: Option<&Check>) -> Self {
+        if let (Some(when), Some(check)) = (&mut self.when, check) {
+            *when = check.to_string();
+        }
+        self
     }
 }
 
@@ -141,7 +152,6 @@ impl Rule {
     pub(crate) fn options(&self) -> impl Iterator<Item = String> {
         let options = [
             ("same-subnet", self.same_subnet),
-            ("when", self.deferred),
             ("force", self.forced),
             ("shield", self.shield),
             ("audit", self.audit),
@@ -149,7 +159,8 @@ impl Rule {
         ];
         let set = options.into_iter().filter(|(_, set)| *set);
         let home = self.home.iter().flat_map(Home::words);
-        set.map(|(word, _)| word.to_owned()).chain(home)
+        let when = self.when.iter().map(|check| format!("when {check}"));
+        set.map(|(word, _)| word.to_owned()).chain(when).chain(home)
     }
 }
 

@@ -38,6 +38,8 @@ struct Attributes {
     rip: Option<String>,
     /// The hardware address, where the policy names one.
     mac: Option<Mac>,
+    /// What must hold for it to be answered.
+    when: Option<String>,
     shield: bool,
     same_subnet: bool,
     audit: bool,
@@ -102,13 +104,14 @@ fn blocks(state: &State, guarded: &[&Device], host: &Host) -> BTreeMap<Attribute
         if found.is_none() && !everywhere && under(rule).is_none() {
             continue;
         }
-        let key = (prefix, everywhere, rule.to_bytes());
+        let check = state.checks.get(place).filter(|_| rule.is_deferred());
+        let key = (prefix, everywhere, rule.to_bytes(), check);
         let devices = Vec::new();
         let entry = same.entry(key).or_insert(Same { rule, devices });
         entry.devices.extend(found);
     }
     let mut blocks: BTreeMap<_, Vec<_>> = BTreeMap::new();
-    for ((prefix, ..), Same { rule, devices }) in same {
+    for ((prefix, .., check), Same { rule, devices }) in same {
         let terms = under(rule);
         let fallback = terms.and_then(|terms| terms.fallback.as_ref());
         let attributes = Attributes {
@@ -122,6 +125,7 @@ fn blocks(state: &State, guarded: &[&Device], host: &Host) -> BTreeMap<Attribute
                 Policy::Pin | Policy::Strict | Policy::Answer | Policy::Bind => None,
             },
             mac: rule.mac(),
+            when: check.map(ToString::to_string),
             shield: rule.shields(),
             same_subnet: rule.wants_same_subnet(),
             audit: rule.mode() == Mode::Audit,
@@ -171,6 +175,7 @@ fn block(out: &mut dyn Write, attributes: &Attributes, prefixes: &[Ipv4Net]) -> 
         devices,
         rip,
         mac,
+        when,
         shield,
         same_subnet,
         audit,
@@ -197,6 +202,9 @@ fn block(out: &mut dyn Write, attributes: &Attributes, prefixes: &[Ipv4Net]) -> 
     }
     if let Some(mac) = mac {
         writeln!(out, "mac = {}", quoted(&mac.to_string()))?;
+    }
+    if let Some(when) = when {
+        writeln!(out, "when = {}", quoted(when))?;
     }
     match (policy, devices.as_slice()) {
         // One device, which is no pattern.

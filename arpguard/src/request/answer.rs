@@ -8,11 +8,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Context,
-    set::{mode, set},
+    set::{mode, set_when},
     unset::{places, removals},
 };
 use crate::{
     arp::{Answers, Probe, Question},
+    check::Check,
     datapath::Mode,
     device::Device,
     error::{Error, Result},
@@ -38,6 +39,8 @@ pub struct Answer {
     pub prefixes: Vec<Ipv4Net>,
     /// The devices to answer on.
     pub dev: Vec<String>,
+    /// What must hold; `None` for nothing.
+    pub when: Option<Check>,
     /// The hardware address to answer with; `None` for the device's own.
     pub mac: Option<[u8; 6]>,
     /// Whether only to count what would be done.
@@ -60,7 +63,7 @@ impl Answer {
         let block = Block {
             kind: Kind::Answer {
                 mac: self.mac.map(Mac),
-                deferred: false,
+                deferred: self.when.is_some(),
             },
             prefixes: self.prefixes,
             mode: mode(self.audit),
@@ -77,7 +80,7 @@ impl Answer {
             }
         }
         let mut session = Session::begin(context.store, context.netlink).await?;
-        let outcome = change(&mut session, &block, &self.dev).await;
+        let outcome = change(&mut session, &block, &self.dev, self.when).await;
         session.end(outcome).await
     }
 }
@@ -90,11 +93,16 @@ impl Unanswer {
     }
 }
 
-async fn change(session: &mut Session, block: &Block, dev: &[String]) -> Result<()> {
+async fn change(
+    session: &mut Session,
+    block: &Block,
+    dev: &[String],
+    when: Option<Check>,
+) -> Result<()> {
     let host = session.host.clone();
     let placed = Placed::named(block, &host, dev)?;
     let guard = placed.devices.iter().copied().cloned().collect();
-    set(session, &placed, guard, Mode::Auto).await?;
+    set_when(session, &placed, when.as_ref(), guard, Mode::Auto).await?;
     // Nobody has them now, as far as was asked.
     session.forget_claims(&placed.places(), &block.prefixes)
 }

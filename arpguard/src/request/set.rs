@@ -6,6 +6,7 @@ use arpguard_common::{abi::Rule, policy::View, verdict};
 
 use super::promote::demotions;
 use crate::{
+    check::Check,
     datapath::{Change, Mode},
     device::Device,
     error::{Error, Result},
@@ -34,7 +35,7 @@ pub(super) async fn set(
     guard: Vec<Device>,
     attach: Mode,
 ) -> Result<()> {
-    set_under(session, placed, None, guard, attach).await
+    set_with(session, placed, (None, None), guard, attach).await
 }
 
 /// As [`set`], of a pin under terms: with the device that they name first as its home.
@@ -45,6 +46,30 @@ pub(super) async fn set_under(
     session: &mut Session,
     placed: &Placed<'_>,
     terms: Option<&Terms>,
+    guard: Vec<Device>,
+    attach: Mode,
+) -> Result<()> {
+    set_with(session, placed, (terms, None), guard, attach).await
+}
+
+/// As [`set`], of what is answered while a check holds.
+///
+/// # Errors
+/// As [`set`], or where there is no room for checks.
+pub(super) async fn set_when(
+    session: &mut Session,
+    placed: &Placed<'_>,
+    check: Option<&Check>,
+    guard: Vec<Device>,
+    attach: Mode,
+) -> Result<()> {
+    set_with(session, placed, (None, check), guard, attach).await
+}
+
+async fn set_with(
+    session: &mut Session,
+    placed: &Placed<'_>,
+    (terms, check): (Option<&Terms>, Option<&Check>),
     guard: Vec<Device>,
     attach: Mode,
 ) -> Result<()> {
@@ -95,10 +120,17 @@ pub(super) async fn set_under(
         Some(terms) => settle(session, terms, &mut changes)?,
         None => Numbered::new(),
     };
+    let under = |check: &Check| {
+        changes
+            .iter()
+            .map(|one| (one.place, check.clone()))
+            .collect()
+    };
     let plan = Plan {
         guard,
         attach,
         terms,
+        checks: check.map(under).unwrap_or_default(),
         changes,
         leave: Vec::new(),
     };

@@ -12,7 +12,7 @@ use crate::{
     arp::{AD, Frame, NOBODY, Q, announcement, announcing_reply, probe, reply, request},
     fixture::{
         ANSWERED, ANSWERED_AUDITED, ANSWERED_WITH, AUDITED, AUDITED_ON_ETH0, AUDITED_STRICT, BOUND,
-        BOUND_AND_HIDDEN, BOUND_AUDITED, BOUND_TO_VRRP, CONTESTED, Device, FORCED, GIVEN,
+        BOUND_AND_HIDDEN, BOUND_AUDITED, BOUND_TO_VRRP, CONTESTED, DEFERRED, Device, FORCED, GIVEN,
         HIDDEN_IN_PINNED, IN_ANSWERED, IN_BOUND, IN_PINNED, IN_PREFIX, LONGEST, ON_ETH1, OTHER,
         PINNED, PINNED_AND_HIDDEN, PINNED_AUDITED, PINNED_IN_HIDDEN, PINNED_TO_MUTE,
         PINNED_TO_STRICT, PROMOTED, PROMOTED_IN_PREFIX, PROMOTED_ON_ETH0, RIP, SECOND, SHIELDED,
@@ -250,6 +250,7 @@ fn answered() -> Vec<Row> {
     let client = Eth1.peer();
     let elsewhere = Mac([2, 0, 0, 0, 0, 0x77]);
     let audited = Expect::Audit(Reason::AnsweredRequest);
+    let deferred = Expect::Drop(Reason::DeferredRequest);
     let contested = Expect::Stand(Reason::ContestedRequest);
     let away = asks(Eth1, ANSWERED).to(elsewhere);
     vec![
@@ -262,6 +263,9 @@ fn answered() -> Vec<Row> {
         row(Eth1, "and so is a probe", probe(peer, CONTESTED), contested).by(Answer),
         row(Eth1, "but not by force", asks(Eth1, FORCED), ANSWER).by(Answer),
         row(Eth1, "its claim passes", announcement(peer, CONTESTED), PERMIT),
+        row(Eth1, "what is under a check is left to the agent", asks(Eth1, DEFERRED), deferred).by(Answer),
+        row(Eth1, "and a probe for it", probe(peer, DEFERRED), deferred).by(Answer),
+        row(Eth0, "but not on another device", asks(Eth0, DEFERRED), PERMIT),
         row(Eth3, "a strict device answers for what is answered", asks(Eth3, IN_ANSWERED), ANSWER).by(Answer),
         row(Eth1, "a director that asks for it is answered, too", asks_as(Eth1, SHIELDED, ANSWERED), ANSWER).by(Answer),
         row(Eth1, "in a VLAN nothing is answered", asks(Eth1, ANSWERED_WITH).tagged(&[(Q, 10)]), PERMIT),

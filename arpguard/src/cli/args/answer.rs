@@ -5,6 +5,7 @@ use clap::Args;
 
 use super::{Targets, read, targets};
 use crate::{
+    check::Check,
     error::Result,
     policy::parse_mac,
     request::{self, Request},
@@ -19,7 +20,8 @@ have it, arpguard falls silent for it until `answer` is said again. With --force
 Examples:
   arpguard answer 192.168.18.101 --dev eth3
   arpguard answer 192.168.18.96/28 --dev eth3 --mac 02:00:00:00:00:02
-  arpguard answer 192.168.18.1 --dev eth0 --mac vrrp:51")]
+  arpguard answer 192.168.18.1 --dev eth0 --mac vrrp:51
+  arpguard answer 192.168.18.101 --dev eth0 --when tcp:80")]
 pub(in crate::cli) struct Answer {
     /// Addresses and prefixes; - reads them from standard input
     #[arg(required = true, value_name = "IP", value_parser = targets)]
@@ -30,6 +32,10 @@ pub(in crate::cli) struct Answer {
     /// Answer with this hardware address; vrrp:N for a virtual router's [default: the device's]
     #[arg(long, value_name = "MAC", value_parser = parse_mac)]
     mac: Option<Mac>,
+    /// Answer only while this holds: tcp:PORT, the address takes connections; else a command of the
+    /// shell, which gets ARPGUARD_ADDRESS and ARPGUARD_DEVICE. `arpguard run` makes it, and answers
+    #[arg(long, value_name = "CHECK")]
+    when: Option<Check>,
     /// Count what would be done, and let the frames go
     #[arg(long)]
     audit: bool,
@@ -88,6 +94,7 @@ impl Answer {
         Ok(Request::Answer(request::Answer {
             prefixes: read(&self.ips)?,
             dev: self.dev,
+            when: self.when,
             mac: self.mac.map(|mac| mac.0),
             audit: self.audit,
             force: self.force,

@@ -3,6 +3,7 @@ use ipnet::Ipv4Net;
 
 use super::*;
 use crate::{
+    check::Checks,
     datapath::{Attached, Egress, Ingress, Place},
     device::fixture::device,
     plan::Rules,
@@ -40,6 +41,7 @@ fn written(rules: impl IntoIterator<Item = (Place, Rule)>, guarded: usize) -> St
         note: String::new(),
     };
     let mut state = State {
+        checks: Checks::new(),
         rules: Rules::default(),
         terms: Numbered::new(),
         devices: host.devices[..guarded]

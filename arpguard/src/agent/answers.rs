@@ -1,0 +1,245 @@
+//! Answering for addresses while their checks hold.
+//!
+//! The programs leave such requests in a ring. A check is made when somebody asks, and holds for a
+//! second; while it is made, who asks is remembered, and answered when it has succeeded. So nothing
+//! is checked that nobody asks for, and no answer relies on what was true long ago.
+
+use std::{collections::BTreeMap, net::Ipv4Addr, process::Stdio, time::Duration};
+
+use arpguard_common::{abi::Request, policy::View};
+use ipnet::Ipv4Net;
+use tokio::{
+    net::TcpStream,
+    process::Command,
+    sync::watch,
+    task::JoinSet,
+    time::{Instant, sleep, timeout},
+};
+use tracing::{debug, warn};
+
+use crate::{
+    arp::answer,
+    check::Check,
+    datapath::{Place, Reader, Requests, Store},
+    error::Result,
+    host::Host,
+    netlink::Netlink,
+};
+
+/// For how long a check that has succeeded holds, and one that has failed is not made again.
+const HOLDS: Duration = Duration::from_secs(1);
+/// How long a check may take.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// How many requests are taken at a time, and the pause after it: so a flood costs little.
+const AT_ONCE: usize = 256;
+const PAUSE: Duration = Duration::from_millis(10);
+/// How many checks are made at a time, and for how many addresses outcomes are kept.
+const MOST: usize = 64;
+const MOST_KNOWN: usize = 4096;
+
+/// An address on a device.
+type Subject = (u32, Ipv4Addr);
+
+/// What is known of a check.
+struct Known {
+    /// Whether it has succeeded; `None` while it is made.
+    holds: Option<bool>,
+    since: Instant,
+    /// Who waits for it.
+    waiting: Vec<Request>,
+}
+
+/// Who answers.
+pub(super) struct Answers<'a> {
+    store: &'a Store,
+    netlink: &'a Netlink,
+    known: BTreeMap<Subject, Known>,
+    checking: JoinSet<(Subject, bool)>,
+    host: Option<(Instant, Host)>,
+}
+
+impl<'a> Answers<'a> {
+    pub(super) fn new(store: &'a Store, netlink: &'a Netlink) -> Self {
+        Self {
+            store,
+            netlink,
+            known: BTreeMap::new(),
+            checking: JoinSet::new(),
+            host: None,
+        }
+    }
+
+    /// Answers for as long as the agent lives. `turns` tells that what is loaded may be another now.
+    pub(super) async fn serve(&mut self, mut turns: watch::Receiver<()>) {
+        let mut ring: Option<Requests> = None;
+        loop {
+            tokio::select! {
+                changed = turns.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    match Requests::open(self.store, ring.take()).await {
+                        Ok(opened) => ring = opened,
+                        Err(error) => warn!("{error}"),
+                    }
+                }
+                Some(done) = self.checking.join_next() => {
+                    if let Ok((subject, holds)) = done {
+                        self.checked(subject, holds).await;
+                    }
+                }
+                taken = next(&mut ring) => {
+                    if let Err(error) = self.take(taken).await {
+                        warn!("{error}");
+                        sleep(HOLDS).await;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn take(&mut self, taken: Result<Vec<Request>>) -> Result<()> {
+        let taken = taken?;
+        let pause = taken.len() == AT_ONCE;
+        let reader = Reader::open_as_it_is(self.store).await?;
+        if let Some(datapath) = reader.datapath() {
+            for request in taken {
+                let maps = &datapath.maps;
+                let address = request.arp().tpa;
+                let rule = View::new(maps, request.device).found(address);
+                let Some(rule) = rule.filter(|rule| rule.is_deferred()) else {
+                    continue;
+                };
+                let prefix = Ipv4Net::new(address, rule.prefix_len());
+                let prefix = prefix.map_or(address.into(), |prefix| prefix.trunc());
+                let place = Place::new(rule.policy(), request.device, prefix);
+                if let Some(check) = maps.check(place) {
+                    self.asked(request, check).await;
+                }
+            }
+        }
+        drop(reader);
+        if pause {
+            sleep(PAUSE).await;
+        }
+        Ok(())
+    }
+
+    /// Somebody asks for what is under a check.
+    async fn asked(&mut self, request: Request, check: Check) {
+        let subject = (request.device, request.arp().tpa);
+        let now = Instant::now();
+        if self.known.len() >= MOST_KNOWN {
+            self.known
+                .retain(|_, known| known.holds.is_none() || now - known.since < HOLDS);
+        }
+        if let Some(known) = self.known.get_mut(&subject) {
+            match known.holds {
+                None => {
+                    if known.waiting.len() < AT_ONCE {
+                        known.waiting.push(request);
+                    }
+                    return;
+                }
+                Some(holds) if now - known.since < HOLDS => {
+                    if holds {
+                        self.answer(&[request]).await;
+                    }
+                    return;
+                }
+                Some(_) => {}
+            }
+        }
+        // Who finds no room asks again.
+        if self.checking.len() >= MOST {
+            return;
+        }
+        let Some(device) = self
+            .device(request.device)
+            .await
+            .map(|one| one.name.clone())
+        else {
+            return;
+        };
+        self.known.insert(
+            subject,
+            Known {
+                holds: None,
+                since: now,
+                waiting: vec![request],
+            },
+        );
+        self.checking.spawn(async move {
+            let made = timeout(PATIENCE, holds(check, subject.1, device));
+            (subject, made.await.unwrap_or(false))
+        });
+    }
+
+    /// A check has come to its end.
+    async fn checked(&mut self, subject: Subject, holds: bool) {
+        let Some(known) = self.known.get_mut(&subject) else {
+            return;
+        };
+        known.holds = Some(holds);
+        known.since = Instant::now();
+        let waiting = std::mem::take(&mut known.waiting);
+        debug!(
+            "the check of {} {}",
+            subject.1,
+            if holds { "holds" } else { "fails" }
+        );
+        if holds {
+            self.answer(&waiting).await;
+        }
+    }
+
+    async fn answer(&mut self, requests: &[Request]) {
+        for request in requests {
+            let Some(device) = self.device(request.device).await else {
+                continue;
+            };
+            if let Err(error) = answer(device, &request.arp(), request.mac) {
+                warn!("{error}");
+            }
+        }
+    }
+
+    /// The device, as it was within the last second.
+    async fn device(&mut self, index: u32) -> Option<&crate::device::Device> {
+        let now = Instant::now();
+        let is_old = |(seen, _): &(Instant, Host)| now - *seen >= HOLDS;
+        if self.host.as_ref().is_none_or(is_old) {
+            match Host::observe(self.netlink).await {
+                Ok(host) => self.host = Some((now, host)),
+                Err(error) => warn!("{error}"),
+            }
+        }
+        self.host.as_ref()?.1.by_index(index)
+    }
+}
+
+async fn next(ring: &mut Option<Requests>) -> Result<Vec<Request>> {
+    match ring {
+        Some(ring) => ring.next(AT_ONCE).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Whether a check succeeds.
+async fn holds(check: Check, address: Ipv4Addr, device: String) -> bool {
+    match check {
+        Check::Tcp(port) => TcpStream::connect((address, port)).await.is_ok(),
+        Check::Command(command) => {
+            let mut shell = Command::new("/bin/sh");
+            shell
+                .args(["-c", &command])
+                .env("ARPGUARD_ADDRESS", address.to_string())
+                .env("ARPGUARD_DEVICE", device)
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .kill_on_drop(true);
+            shell.status().await.is_ok_and(|status| status.success())
+        }
+    }
+}
