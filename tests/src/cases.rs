@@ -44,10 +44,7 @@ pub struct Case {
 impl Case {
     /// Whether the frame that goes on goes back.
     pub fn is_answered(&self) -> bool {
-        matches!(
-            self.judged.done_for(),
-            Some(Reason::MartianRequest | Reason::AnsweredRequest)
-        )
+        self.judged.is_answered()
     }
 }
 

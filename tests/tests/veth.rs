@@ -69,7 +69,7 @@ fn received(
         Some((judged, out)) if attach == Attach::Tc => (*judged, out.clone()),
         _ => (case.judged, case.out.clone()),
     };
-    let answered = case.is_answered();
+    let answered = judged.is_answered();
     let mut count = Count::ZERO;
     count.add(judged.counter());
 

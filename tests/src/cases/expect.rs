@@ -46,6 +46,14 @@ impl Judged {
         })
     }
 
+    /// Whether the frame goes back as an answer.
+    pub fn is_answered(self) -> bool {
+        matches!(
+            self.done_for(),
+            Some(Reason::MartianRequest | Reason::AnsweredRequest)
+        )
+    }
+
     /// Why, where it is carried out.
     pub fn done_for(self) -> Option<Reason> {
         match self {
