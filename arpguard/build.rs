@@ -47,7 +47,12 @@ fn main() -> Result<()> {
 /// Gives the programs of this build a name by which `datapath::object` tells them from another's.
 fn name_build() -> Result<()> {
     let directory = env::var("OUT_DIR").context("cargo has set no OUT_DIR")?;
-    let object = fs::read(Path::new(&directory).join("arpguard-ebpf"))?;
+    let path = Path::new(&directory).join("arpguard-ebpf");
+    if env::var_os("AYA_BUILD_SKIP").is_some() && !path.exists() {
+        // For builds that load no programs, as those that fuzz: the command refuses to load this.
+        fs::write(&path, [])?;
+    }
+    let object = fs::read(path)?;
     let mut hasher = DefaultHasher::new();
     object.hash(&mut hasher);
     println!("cargo:rustc-env=ARPGUARD_PROGRAMS={:016x}", hasher.finish());

@@ -1,6 +1,10 @@
 //! One error: what was tried, on what, why it failed, and what to do about it.
 
-use std::{error::Error as StdError, fmt, io};
+use std::{
+    error::Error as StdError,
+    fmt::{self, Write as _},
+    io,
+};
 
 use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
@@ -92,11 +96,33 @@ impl fmt::Display for Error {
             advice,
             is_usage: _,
         } = self;
-        write!(f, "{tried}: {subject}: {why}")?;
+        let alternate = f.alternate();
+        let mut line = Line(f);
+        write!(line, "{tried}: {subject}: {why}")?;
         match advice {
-            Some(advice) if !f.alternate() => write!(f, "; {advice}"),
+            Some(advice) if !alternate => write!(line, "; {advice}"),
             Some(_) | None => Ok(()),
         }
+    }
+}
+
+/// One line, whatever a file or a command line has in it: controls, which would end it or speak to
+/// the terminal, are written as in Rust's strings.
+struct Line<'a, 'f>(&'a mut fmt::Formatter<'f>);
+
+impl fmt::Write for Line<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for part in text.split_inclusive(char::is_control) {
+            match part.chars().next_back().filter(|last| last.is_control()) {
+                None => self.0.write_str(part)?,
+                Some(control) => {
+                    let before = part.len() - control.len_utf8();
+                    self.0.write_str(part.get(..before).unwrap_or_default())?;
+                    write!(self.0, "{}", control.escape_default())?;
+                }
+            }
+        }
+        Ok(())
     }
 }
 
@@ -151,6 +177,16 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "hide: 192.168.18.101: it is a device's only address; use --force"
+        );
+    }
+
+    #[test]
+    fn what_a_file_says_does_not_end_the_line_or_reach_the_terminal() {
+        let error = Error::new("pin", "a\nb\u{1b}[31m", "\tthere is no such device\u{7}é")
+            .advise("name another\r");
+        assert_eq!(
+            error.to_string(),
+            "pin: a\\nb\\u{1b}[31m: \\tthere is no such device\\u{7}é; name another\\r"
         );
     }
 

@@ -5,6 +5,7 @@
 mod addresses;
 mod devices;
 mod hardware;
+pub mod message;
 mod names;
 mod neighbours;
 pub mod netns;

@@ -7,8 +7,6 @@ mod vary;
 
 pub use self::expect::Judged;
 
-use arpguard_common::verdict::Reason;
-
 use crate::fixture::Device;
 
 /// Which way a frame goes.

@@ -4,7 +4,8 @@
 //! [`fixture`] is one real server and its policy, as command lines and as a model on the host;
 //! [`cases`] is what must happen there to every kind of frame. The files under `tests/` run that
 //! table on the host, through `BPF_PROG_TEST_RUN` and over veth pairs, and put whole clusters into
-//! namespaces. [`running`] is an agent under way, which [`http`] asks and [`manager`] listens to.
+//! namespaces. [`differential`] draws policies and frames in place of a table.
+//! [`running`] is an agent under way, which [`http`] asks and [`manager`] listens to.
 //! [`keepalived`] is one too, and [`sampler`] a client that looks on.
 #![expect(
     clippy::unwrap_used,
@@ -15,6 +16,8 @@
 pub mod arp;
 pub mod cases;
 pub mod cluster;
+pub mod dice;
+pub mod differential;
 pub mod fixture;
 pub mod flux;
 pub mod former;
@@ -25,6 +28,7 @@ pub mod lab;
 pub mod manager;
 pub mod pair;
 pub mod pins;
+pub mod programs;
 pub mod running;
 pub mod sampler;
 pub mod server;

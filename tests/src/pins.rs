@@ -9,7 +9,7 @@ use arpguard_common::{
     abi::{Counters, counter, map},
     verdict::{Mode, Policy, Reason},
 };
-use aya::maps::{HashMap, Map, MapData, PerCpuHashMap};
+use aya::maps::{HashMap, Map, MapData, MapError, PerCpuHashMap};
 use serde_json::Value;
 
 use crate::lab::Namespace;
@@ -72,10 +72,18 @@ impl Pins {
 
     /// The counters.
     pub fn counters(&self) -> CountersMap {
-        let path = self.directory.join("maps").join(map::COUNTERS);
-        let data =
-            MapData::from_pin(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        CountersMap(Map::PerCpuHashMap(data).try_into().unwrap())
+        CountersMap(self.map(map::COUNTERS, Map::PerCpuHashMap))
+    }
+
+    /// The map that is pinned by this name.
+    pub fn map<M: TryFrom<Map, Error = MapError>>(
+        &self,
+        name: &str,
+        kind: fn(MapData) -> Map,
+    ) -> M {
+        let path = self.directory.join("maps").join(name);
+        let opened = MapData::from_pin(&path).and_then(|data| M::try_from(kind(data)));
+        opened.unwrap_or_else(|error| panic!("{}: {error}", path.display()))
     }
 }
 
@@ -111,6 +119,13 @@ impl Count {
     pub fn add(&mut self, cell: Option<usize>) {
         if let Some(cell) = cell {
             self.0[cell] += 1;
+        }
+    }
+
+    /// As many more of each kind.
+    pub fn add_all(&mut self, more: Self) {
+        for (count, more) in self.0.iter_mut().zip(more.0) {
+            *count += more;
         }
     }
 

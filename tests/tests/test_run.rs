@@ -10,94 +10,19 @@ use arpguard_tests::{
     fixture::{Device, RealServer},
     lab::{Release, kernel, lacks},
     pins::{Count, Pins},
+    programs::Program,
 };
-use aya::programs::{ProgramError, SchedClassifier, TestRun, TestRunOptions, TestRunResult, Xdp};
-use aya_obj::programs::XdpAttachType;
 use nix::net::if_::if_nametoindex;
-
-/// What a program may return.
-struct Codes {
-    pass: u32,
-    drop: u32,
-    answer: u32,
-}
-
-const XDP: Codes = Codes {
-    pass: 2,
-    drop: 1,
-    answer: 3,
-};
-
-/// TC_ACT_UNSPEC, which leaves the verdict to the next program, TC_ACT_SHOT and TC_ACT_REDIRECT.
-const TC: Codes = Codes {
-    pass: u32::MAX,
-    drop: 2,
-    answer: 7,
-};
-
-enum Program {
-    Xdp(Xdp),
-    Tc(SchedClassifier),
-}
-
-impl Program {
-    fn open(pins: &Pins, name: &str) -> Self {
-        let path = pins.program(name);
-        let opened = match name {
-            program::XDP | program::XDP_FRAGS => {
-                Xdp::from_pin(&path, XdpAttachType::Interface).map(Self::Xdp)
-            }
-            _ => SchedClassifier::from_pin(&path).map(Self::Tc),
-        };
-        opened.unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-    }
-
-    fn codes(&self) -> Codes {
-        match self {
-            Self::Xdp(_) => XDP,
-            Self::Tc(_) => TC,
-        }
-    }
-
-    fn run(&self, options: TestRunOptions<'_>) -> Result<TestRunResult, ProgramError> {
-        match self {
-            Self::Xdp(program) => program.test_run(options),
-            Self::Tc(program) => program.test_run(options),
-        }
-    }
-
-    /// The context of a frame on a device.
-    fn context(&self, frame: &[u8], device: u32) -> Vec<u8> {
-        let length = u32::try_from(frame.len()).unwrap();
-        match self {
-            // struct xdp_md: data, data_end, data_meta, ingress_ifindex, rx_queue_index,
-            // egress_ifindex
-            Self::Xdp(_) => words(&[0, length, 0, device, 0, 0]),
-            // struct __sk_buff: ifindex is its eleventh word
-            Self::Tc(_) => words(&[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, device]),
-        }
-    }
-}
-
-fn words(words: &[u32]) -> Vec<u8> {
-    words.iter().flat_map(|word| word.to_ne_bytes()).collect()
-}
 
 /// What came of one case, where it is not what the table says.
 fn try_case(program: &Program, pins: &Pins, case: &Case, device: u32) -> Result<(), String> {
     let counters = pins.counters();
     let before = counters.read(device);
-    let context = program.context(&case.frame, device);
     let mut out = vec![0; 256];
-    let result = program
-        .run(TestRunOptions {
-            data_in: Some(&case.frame),
-            data_out: Some(&mut out),
-            ctx_in: Some(&context),
-            ..TestRunOptions::new()
-        })
+    let ran = program
+        .run(&case.frame, device, &mut out)
         .map_err(|error| format!("{error:?}"))?;
-    out.truncate(usize::try_from(result.data_size_out).unwrap());
+    out.truncate(ran.length);
     let counted = counters.read(device).since(before);
 
     let codes = program.codes();
@@ -106,8 +31,8 @@ fn try_case(program: &Program, pins: &Pins, case: &Case, device: u32) -> Result<
         Some(_) => codes.pass,
         None => codes.drop,
     };
-    if result.return_value != code {
-        let got = result.return_value.cast_signed();
+    if ran.code != code {
+        let got = ran.code.cast_signed();
         return Err(format!("returned {got}, not {}", code.cast_signed()));
     }
     let right = match &case.out {
@@ -134,7 +59,6 @@ fn try_case(program: &Program, pins: &Pins, case: &Case, device: u32) -> Result<
 
 fn run(name: &str, direction: Direction) {
     let server = RealServer::new();
-    // A device takes part in a test run of XDP once its driver has rings for it.
     server.guard("--attach native");
     let pins = Pins::of(&server.host);
     let program = Program::open(&pins, name);

@@ -29,11 +29,20 @@ pub(crate) fn build_arpguard() -> Result<PathBuf> {
 
 /// Builds a package in release mode; the path of its binary `name`.
 pub(crate) fn build(package: &str, options: &[&str], name: &str) -> Result<PathBuf> {
-    let mut build = cargo();
-    build
+    build_by(cargo(), package, options, name)
+}
+
+/// As [`build`], by a cargo command that has an environment of its own.
+pub(crate) fn build_by(
+    mut cargo: Command,
+    package: &str,
+    options: &[&str],
+    name: &str,
+) -> Result<PathBuf> {
+    cargo
         .args(["build", "--release", "--package", package])
         .args(options);
-    process::run(&mut build, "build", package)?;
+    process::run(&mut cargo, "build", package)?;
     let binary = target_directory()?.join("release").join(name);
     ensure!(
         binary.is_file(),
@@ -43,7 +52,8 @@ pub(crate) fn build(package: &str, options: &[&str], name: &str) -> Result<PathB
     Ok(binary)
 }
 
-fn target_directory() -> Result<PathBuf> {
+/// Where cargo builds.
+pub(crate) fn target_directory() -> Result<PathBuf> {
     let metadata = cargo()
         .args(["metadata", "--no-deps", "--format-version", "1"])
         .output()

@@ -1,7 +1,9 @@
-//! arpguard's own commands: `cargo xtask setup`, `demo` and `test`.
+//! arpguard's own commands: `cargo xtask setup`, `demo`, `test` and `fuzz`.
 
 mod cargo;
+mod coverage;
 mod demo;
+mod fuzz;
 mod kernel;
 mod process;
 mod root;
@@ -54,11 +56,26 @@ enum Verb {
             default_missing_value = "10"
         )]
         long: Option<NonZeroU32>,
+        /// Count which lines of arpguard are run, and fail where those are too few.
+        #[arg(long, conflicts_with = "filter")]
+        coverage: bool,
+    },
+    /// Fuzz what reads bytes from outside, guided by coverage; no root, no nightly.
+    Fuzz {
+        /// The only target: wire, judge, config, event or netlink.
+        target: Option<String>,
+        /// How long each target is fuzzed.
+        #[arg(long, default_value_t = 60)]
+        seconds: u32,
+        /// Keep in the repository's corpus what reaches more code.
+        #[arg(long)]
+        keep: bool,
     },
 }
 
 fn main() -> ExitCode {
-    run(Cli::parse().verb).unwrap_or_else(|error| {
+    let done = coverage::compile().unwrap_or_else(|| run(Cli::parse().verb));
+    done.unwrap_or_else(|error| {
         eprintln!("xtask: {error:#}");
         ExitCode::FAILURE
     })
@@ -72,11 +89,25 @@ fn run(verb: Verb) -> Result<ExitCode> {
             filter,
             kernel: Some(release),
             brief,
-            long: _,
+            ..
         } => {
             let named = Selection::Named(filter.as_deref());
             kernel::test(release, if brief { Selection::Brief } else { named })
         }
-        Verb::Test { filter, long, .. } => test::run(filter.as_deref(), long),
+        Verb::Test {
+            filter,
+            long,
+            coverage,
+            ..
+        } => test::run(filter.as_deref(), long, coverage),
+        Verb::Fuzz {
+            target,
+            seconds,
+            keep,
+        } => fuzz::run(&fuzz::Options {
+            target,
+            seconds,
+            keep,
+        }),
     }
 }

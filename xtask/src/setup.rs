@@ -12,12 +12,17 @@ use std::{
 
 use anyhow::{Context as _, Result, bail, ensure};
 
+use crate::{coverage, fuzz};
+
 use facts::Facts;
 use plan::{Step, plan};
 
+pub(crate) use facts::llvm;
+
 /// Installs what is missing, and says so where nothing is.
 pub(crate) fn run(yes: bool) -> Result<ExitCode> {
-    if !install(yes)? {
+    let extra = fuzz::wanted().into_iter().chain(coverage::wanted());
+    if !install(yes, extra.collect())? {
         println!("Nothing is missing.");
     }
     Ok(ExitCode::SUCCESS)
@@ -25,12 +30,20 @@ pub(crate) fn run(yes: bool) -> Result<ExitCode> {
 
 /// Installs what is missing, silently where nothing is.
 pub(crate) fn ensure() -> Result<()> {
-    install(false).map(drop)
+    ensure_with(Vec::new())
+}
+
+/// As [`ensure()`], with more packages that are missing.
+pub(crate) fn ensure_with(packages: Vec<String>) -> Result<()> {
+    install(false, packages).map(drop)
 }
 
 /// Whether something had to be installed.
-fn install(yes: bool) -> Result<bool> {
-    let mut facts = Facts::observe()?;
+fn install(yes: bool, extra: Vec<String>) -> Result<bool> {
+    let mut facts = Facts {
+        extra,
+        ..Facts::observe()?
+    };
     let mut steps = plan(&facts);
     if steps.is_empty() {
         return Ok(false);
@@ -48,6 +61,11 @@ fn install(yes: bool) -> Result<bool> {
         apply::apply(&step)?;
         facts = Facts {
             refreshed: facts.refreshed || step == Step::Refresh,
+            extra: facts
+                .extra
+                .into_iter()
+                .filter(|name| !step.packages().contains(name))
+                .collect(),
             ..Facts::observe()?
         };
         steps = plan(&facts);

@@ -3,13 +3,14 @@
 use std::{
     io::{self, BufRead as _, BufReader, Read, Write},
     num::NonZeroU32,
-    process::{ExitCode, Stdio},
+    process::{Command, ExitCode, Stdio},
 };
 
 use anyhow::{Context as _, Result, ensure};
 
 use crate::{
     cargo::{self, ARPGUARD},
+    coverage::{self, Coverage},
     process, root, setup,
     tally::Tally,
 };
@@ -18,16 +19,27 @@ use crate::{
 const LONG: &str = "ARPGUARD_LONG";
 
 /// Runs the tests whose name contains `filter`, and sums up what they report. The soak goes on for
-/// `long` minutes, if that is told.
-pub(crate) fn run(filter: Option<&str>, long: Option<NonZeroU32>) -> Result<ExitCode> {
+/// `long` minutes, if that is told. Under `coverage`, the lines that they run are counted.
+pub(crate) fn run(
+    filter: Option<&str>,
+    long: Option<NonZeroU32>,
+    coverage: bool,
+) -> Result<ExitCode> {
     root::need("test")?;
-    setup::ensure()?;
-    let arpguard = cargo::build_arpguard()?;
+    let packages = coverage.then(coverage::wanted).flatten();
+    setup::ensure_with(packages.into_iter().collect())?;
+    let mut coverage = coverage.then(Coverage::new).transpose()?;
+    let arpguard = match &mut coverage {
+        None => cargo::build_arpguard()?,
+        Some(coverage) => {
+            let built = cargo::build_by(coverage.cargo(), "arpguard", &[], "arpguard")?;
+            coverage.take_built(tests(&mut coverage.cargo()))?;
+            coverage.take(&built)?
+        }
+    };
 
-    let mut cargo = cargo::cargo();
-    // The eBPF crate is compiled for another target; what it judges by is tested in arpguard-common.
-    cargo
-        .args(["test", "--workspace", "--exclude", "arpguard-ebpf"])
+    let mut cargo = coverage.as_ref().map_or_else(cargo::cargo, Coverage::cargo);
+    tests(&mut cargo)
         .arg("--no-fail-fast")
         .env(ARPGUARD, arpguard)
         .stdout(Stdio::piped());
@@ -44,13 +56,24 @@ pub(crate) fn run(filter: Option<&str>, long: Option<NonZeroU32>) -> Result<Exit
     };
     let status = tests.wait().context("test: the workspace: cargo")?;
 
+    let measured = coverage.map(|coverage| coverage.report()).transpose();
+    if let Ok(Some(report)) = &measured {
+        println!("{report}");
+    }
     println!("{tally}");
     ensure!(
         !status.success() || tally.is_success(),
         "test: {}: no test ran",
         filter.unwrap_or("the workspace")
     );
+    measured?;
     Ok(process::exit_code(status))
+}
+
+/// All tests but those of the eBPF crate, which is compiled for another target: what it judges by is
+/// tested in arpguard-common.
+fn tests(cargo: &mut Command) -> &mut Command {
+    cargo.args(["test", "--workspace", "--exclude", "arpguard-ebpf"])
 }
 
 /// Passes `output` on as it comes, and sums up the results in it.

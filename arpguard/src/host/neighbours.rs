@@ -6,6 +6,7 @@ use arpguard_common::wire::Mac;
 use futures_util::TryStreamExt as _;
 use rtnetlink::packet_route::neighbour::{NeighbourAddress, NeighbourAttribute};
 
+use super::message;
 use crate::error::{Error, Result};
 use crate::netlink::Netlink;
 
@@ -19,16 +20,8 @@ pub async fn neighbours(netlink: &Netlink, device: u32) -> Result<BTreeSet<Mac>>
     let mut entries = netlink.handle().neighbours().get().execute();
     let tried = |cause| Error::from_cause("read the neighbours", "this network namespace", &cause);
     while let Some(entry) = entries.try_next().await.map_err(tried)? {
-        if entry.header.ifindex != device {
-            continue;
-        }
-        macs.extend(entry.attributes.iter().filter_map(|attribute| {
-            let NeighbourAttribute::LinkLayerAddress(bytes) = attribute else {
-                return None;
-            };
-            let mac = Mac(<[u8; 6]>::try_from(bytes.as_slice()).ok()?);
-            mac.is_station().then_some(mac)
-        }));
+        let neighbour = message::neighbour(&entry).filter(|(of, _)| *of == device);
+        macs.extend(neighbour.map(|(_, mac)| mac));
     }
     Ok(macs)
 }

@@ -6,9 +6,10 @@ use futures_util::TryStreamExt as _;
 use nix::errno::Errno;
 use rtnetlink::{
     RouteMessageBuilder,
-    packet_route::route::{RouteAddress, RouteAttribute, RouteType},
+    packet_route::route::{RouteAttribute, RouteType},
 };
 
+use super::message;
 use crate::error::{Error, Result, errno};
 use crate::netlink::Netlink;
 
@@ -18,18 +19,7 @@ pub(super) async fn read_default_sources(netlink: &Netlink) -> Result<Vec<(u32, 
     let mut routes = netlink.handle().route().get(all).execute();
     let tried = |cause| Error::from_cause("read the routes", "this network namespace", &cause);
     while let Some(route) = routes.try_next().await.map_err(tried)? {
-        if route.header.destination_prefix_length != 0 {
-            continue;
-        }
-        let (mut device, mut source) = (None, None);
-        for attribute in &route.attributes {
-            match attribute {
-                RouteAttribute::Oif(index) => device = Some(*index),
-                RouteAttribute::PrefSource(RouteAddress::Inet(address)) => source = Some(*address),
-                _ => {}
-            }
-        }
-        sources.extend(device.zip(source));
+        sources.extend(message::default_source(&route));
     }
     Ok(sources)
 }

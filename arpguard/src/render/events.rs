@@ -36,7 +36,10 @@ struct Object<'a> {
 }
 
 /// One JSON object.
-pub(crate) fn json(event: &Event, device: &str) -> serde_json::Result<String> {
+///
+/// # Errors
+/// Where it cannot be made, which nothing in an event is a reason for.
+pub fn json(event: &Event, device: &str) -> serde_json::Result<String> {
     let arp = event.arp();
     let packet = event.packet();
     serde_json::to_string(&Object {
@@ -63,7 +66,7 @@ pub(crate) fn json(event: &Event, device: &str) -> serde_json::Result<String> {
 }
 
 /// One line for people: when, where, why, what was done, and to what.
-pub(crate) fn line(event: &Event, device: &str) -> String {
+pub fn line(event: &Event, device: &str) -> String {
     format!(
         "{} {device} {}",
         Wall::at(event.time).time_of_day(),

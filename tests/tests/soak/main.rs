@@ -14,7 +14,6 @@ mod agent;
 mod brief;
 mod census;
 mod commands;
-mod dice;
 mod ground;
 mod keeper;
 mod lasting;
@@ -29,9 +28,10 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use arpguard_tests::dice::{self, Dice};
+
 use self::{
-    census::Census, dice::Dice, ground::Ground, keeper::Keeper, policy::Policy, report::Report,
-    watch::Watch,
+    census::Census, ground::Ground, keeper::Keeper, policy::Policy, report::Report, watch::Watch,
 };
 
 /// How long the normal suite soaks.

@@ -55,6 +55,8 @@ pub(super) struct Facts {
     pub(super) packages: BTreeSet<String>,
     /// Of the programs that demo and tests run, those that are missing.
     pub(super) programs: Vec<&'static str>,
+    /// Packages that are missing beside those of the programs.
+    pub(super) extra: Vec<String>,
     /// apt's lists have been fetched.
     pub(super) refreshed: bool,
     /// The machine has apt.
@@ -104,6 +106,7 @@ impl Facts {
                 .map(|(program, _)| *program)
                 .filter(|program| find(program).is_none())
                 .collect(),
+            extra: Vec::new(),
             refreshed: false,
             apt: find("apt-get").is_some(),
             privileged: root::is_root() || find("sudo").is_some(),
@@ -154,7 +157,7 @@ fn toolchain(listed: &str, name: &str) -> Option<PathBuf> {
 }
 
 /// The major version of LLVM in what `rustc -vV` prints.
-fn llvm(version: &str) -> Option<u32> {
+pub(crate) fn llvm(version: &str) -> Option<u32> {
     let line = version
         .lines()
         .find_map(|line| line.strip_prefix("LLVM version: "))?;

@@ -69,6 +69,7 @@ impl fmt::Display for Step {
 /// The steps that are left, in order. The packages that the compiler's version decides come after it.
 pub(super) fn plan(facts: &Facts) -> Vec<Step> {
     let mut first: Vec<String> = facts.missing_packages();
+    first.extend(facts.extra.iter().cloned());
     let mut second = Vec::new();
     let mut last = Vec::new();
     if !facts.compiles() {
@@ -194,6 +195,20 @@ mod tests {
             ..Facts::default()
         };
         assert_eq!(commands(facts), ["rustup toolchain link bpf /usr"]);
+    }
+
+    #[test]
+    fn what_fuzzing_and_coverage_want_comes_with_the_rest() {
+        let facts = Facts {
+            prebuilt: Prebuilt::Usable,
+            linker: true,
+            extra: owned(&["g++", "llvm-22"]).collect(),
+            ..Facts::default()
+        };
+        assert_eq!(
+            commands(facts),
+            ["apt-get update", "apt-get install g++ llvm-22"]
+        );
     }
 
     #[test]

@@ -1,0 +1,94 @@
+//! The pinned maps, written from what was drawn.
+
+use arpguard_common::{
+    abi::{CLAIM_LEN, Device, Key, Shape, map},
+    policy::Tables as _,
+};
+use aya::maps::{Array, HashMap, LpmTrie, Map, MapData, MapError, lpm_trie};
+
+use super::tables::{Drawn, Place, key};
+use crate::pins::Pins;
+
+type Bytes = [u8; 8];
+
+/// The maps that hold policy. Whoever else would write them is not there.
+pub struct Maps {
+    shape: Array<MapData, [u32; Shape::WORDS]>,
+    claims: HashMap<MapData, Bytes, [u8; CLAIM_LEN]>,
+    addresses: HashMap<MapData, Bytes, Bytes>,
+    prefixes: LpmTrie<MapData, Bytes, Bytes>,
+    local: LpmTrie<MapData, Bytes, Bytes>,
+    devices: HashMap<MapData, u32, Bytes>,
+}
+
+impl Maps {
+    /// Opens them.
+    ///
+    /// # Panics
+    ///
+    /// Where one is not there.
+    pub fn open(pins: &Pins) -> Self {
+        Self {
+            shape: pins.map(map::SHAPE, Map::Array),
+            claims: pins.map(map::CLAIMS, Map::LruHashMap),
+            addresses: pins.map(map::ADDRESSES, Map::HashMap),
+            prefixes: pins.map(map::PREFIXES, Map::LpmTrie),
+            local: pins.map(map::LOCAL, Map::LpmTrie),
+            devices: pins.map(map::DEVICES, Map::HashMap),
+        }
+    }
+
+    /// Makes them hold what was drawn and nothing else.
+    ///
+    /// # Panics
+    ///
+    /// Where the kernel refuses.
+    pub fn write(&mut self, drawn: &Drawn) {
+        self.clear().unwrap();
+        self.fill(drawn).unwrap();
+    }
+
+    fn clear(&mut self) -> Result<(), MapError> {
+        for key in self.addresses.keys().collect::<Result<Vec<_>, _>>()? {
+            self.addresses.remove(&key)?;
+        }
+        for key in self.claims.keys().collect::<Result<Vec<_>, _>>()? {
+            self.claims.remove(&key)?;
+        }
+        for key in self.devices.keys().collect::<Result<Vec<_>, _>>()? {
+            self.devices.remove(&key)?;
+        }
+        for trie in [&mut self.prefixes, &mut self.local] {
+            for key in trie.keys().collect::<Result<Vec<_>, _>>()? {
+                trie.remove(&key)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn fill(&mut self, drawn: &Drawn) -> Result<(), MapError> {
+        for (place, rule) in &drawn.rules {
+            let bytes = rule.to_bytes();
+            match *place {
+                (slot, 32, address) => {
+                    let key = key(slot, address).to_bytes();
+                    self.addresses.insert(key, bytes, 0)?;
+                }
+                place => self.prefixes.insert(&trie_key(place), bytes, 0)?,
+            }
+        }
+        for (place, local) in &drawn.local {
+            self.local.insert(&trie_key(*place), local.to_bytes(), 0)?;
+        }
+        for (device, mac) in &drawn.macs {
+            self.devices
+                .insert(device, Device::new(*mac).to_bytes(), 0)?;
+        }
+        self.shape.set(0, drawn.shape().to_words(), 0)
+    }
+}
+
+fn trie_key((slot, length, address): Place) -> lpm_trie::Key<Bytes> {
+    let bits = Key::DEVICE_BITS + u32::from(length);
+    lpm_trie::Key::new(bits, key(slot, address).to_bytes())
+}
