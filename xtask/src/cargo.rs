@@ -52,27 +52,37 @@ pub(crate) fn build_by(
     Ok(binary)
 }
 
+/// Where the workspace is.
+pub(crate) fn workspace_root() -> Result<PathBuf> {
+    named(&metadata()?, "workspace_root")
+}
+
 /// Where cargo builds.
 pub(crate) fn target_directory() -> Result<PathBuf> {
+    named(&metadata()?, "target_directory")
+}
+
+fn metadata() -> Result<Vec<u8>> {
     let metadata = cargo()
         .args(["metadata", "--no-deps", "--format-version", "1"])
         .output()
-        .context("find: the target directory: cargo metadata")?;
+        .context("find: the workspace: cargo metadata")?;
     let error = String::from_utf8_lossy(&metadata.stderr);
     ensure!(
         metadata.status.success(),
-        "find: the target directory: {}",
+        "find: the workspace: {}",
         error.trim()
     );
-    parse_target_directory(&metadata.stdout)
+    Ok(metadata.stdout)
 }
 
-fn parse_target_directory(metadata: &[u8]) -> Result<PathBuf> {
+/// The directory that `cargo metadata` tells by this name.
+fn named(metadata: &[u8], name: &str) -> Result<PathBuf> {
     let metadata: serde_json::Value =
-        serde_json::from_slice(metadata).context("find: the target directory: cargo metadata")?;
-    let directory = metadata["target_directory"]
+        serde_json::from_slice(metadata).context("find: the workspace: cargo metadata")?;
+    let directory = metadata[name]
         .as_str()
-        .context("find: the target directory: cargo metadata does not name it")?;
+        .with_context(|| format!("find: {name}: cargo metadata does not name it"))?;
     Ok(Path::new(directory).to_path_buf())
 }
 
@@ -82,13 +92,17 @@ mod tests {
 
     #[test]
     fn target_directory_with_an_escape() {
-        let found = parse_target_directory(br#"{"target_directory":"/a \"b\"/target"}"#).unwrap();
+        let found = named(
+            br#"{"target_directory":"/a \"b\"/target"}"#,
+            "target_directory",
+        )
+        .unwrap();
         assert_eq!(found, Path::new("/a \"b\"/target"));
     }
 
     #[test]
     fn target_directory_not_named() {
-        assert!(parse_target_directory(b"{}").is_err());
-        assert!(parse_target_directory(b"").is_err());
+        assert!(named(b"{}", "target_directory").is_err());
+        assert!(named(b"", "target_directory").is_err());
     }
 }

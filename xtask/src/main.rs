@@ -1,5 +1,6 @@
-//! arpguard's own commands: `cargo xtask setup`, `demo`, `test` and `fuzz`.
+//! arpguard's own commands: `cargo xtask setup`, `demo`, `bench`, `test` and `fuzz`.
 
+mod bench;
 mod cargo;
 mod coverage;
 mod demo;
@@ -36,6 +37,15 @@ enum Verb {
     },
     /// Show a leak of a hidden address and its cure, in network namespaces of its own (as root).
     Demo,
+    /// Measure arpguard beside what is used in its place, and write the README's table (as root).
+    Bench {
+        /// Take under a minute, with fewer rounds and addresses, and write nothing.
+        #[arg(long)]
+        quick: bool,
+        /// Measure only what has this in `section/name`, as `drop/arpguard native`, and write
+        /// nothing.
+        filter: Option<String>,
+    },
     /// Run every test (as root), or those about the kernel under another one (as anybody).
     Test {
         /// Run only the tests whose name contains this; under another kernel, or that of their file.
@@ -85,6 +95,7 @@ fn run(verb: Verb) -> Result<ExitCode> {
     match verb {
         Verb::Setup { yes } => setup::run(yes),
         Verb::Demo => demo::run(),
+        Verb::Bench { quick, filter } => bench::run(quick, filter.as_deref()),
         Verb::Test {
             filter,
             kernel: Some(release),

@@ -14,12 +14,14 @@ use crate::{
     root,
 };
 
-/// Programs that demo and tests run, and Debian's packages of them.
-const PROGRAMS: [(&str, &str); 4] = [
+/// Programs that demo, tests and benchmarks run, and Debian's packages of them.
+const PROGRAMS: [(&str, &str); 6] = [
     ("ip", "iproute2"),
     ("tc", "iproute2"),
     ("arping", "iputils-arping"),
     ("keepalived", "keepalived"),
+    ("arptables", "arptables"),
+    ("nft", "nftables"),
 ];
 /// The kernel's target, for which a prebuilt compiler has to have a `core`.
 const TARGET: &str = if cfg!(target_endian = "big") {
