@@ -12,18 +12,20 @@ mod pace;
 mod packet;
 mod probe;
 mod question;
+mod replier;
 mod sender;
 mod sign;
 mod socket;
 
 pub(crate) use self::packet::Packet;
 pub use self::{
-    announce::{Announcement, answer},
+    announce::Announcement,
     answers::{Answer, Answers},
     device::fit,
     finding::{Expectation, Finding, Outcome, findings},
     probe::Probe,
     question::Question,
+    replier::Replier,
     sender::{outsider, sender},
     sign::{Sign, Signs},
 };

@@ -136,20 +136,26 @@ impl Datapath {
         terms.try_for_each(|(number, terms)| self.maps.set_terms(*number, terms))
     }
 
-    /// Notes checks, of rules that are there or are about to be, and forgets those of rules that are
-    /// gone.
+    /// Notes the checks that rules are about to be under.
     ///
     /// # Errors
     /// Where the kernel refuses.
     pub fn check(&mut self, checks: &Checks) -> Result<()> {
+        let mut checks = checks.iter();
+        checks.try_for_each(|(place, check)| self.maps.set_check(*place, check))
+    }
+
+    /// Forgets the checks that no rule is under.
+    ///
+    /// # Errors
+    /// Where the kernel refuses.
+    pub fn forget_checks(&mut self) -> Result<()> {
         for place in self.maps.checks()?.into_keys() {
-            let rule = self.maps.rule(place);
-            if !checks.contains_key(&place) && !rule.is_some_and(Rule::is_deferred) {
+            if !self.maps.rule(place).is_some_and(Rule::is_deferred) {
                 self.maps.remove_check(place)?;
             }
         }
-        let mut checks = checks.iter();
-        checks.try_for_each(|(place, check)| self.maps.set_check(*place, check))
+        Ok(())
     }
 
     /// The interface indexes of the devices that have rules of their own.

@@ -134,10 +134,17 @@ impl Session {
         if !plan.terms.is_empty() {
             self.writer.loaded()?.agree(&plan.terms)?;
         }
-        self.note_checks(&plan.checks)?;
+        if !plan.checks.is_empty() {
+            let datapath = self.writer.loaded()?;
+            self.done.push(Done::Checked(datapath.maps.checks()?));
+            datapath.check(&plan.checks)?;
+        }
         // Replies leave by a device before it is known to have their address.
         self.steer(&plan.changes).await?;
         self.commit(&plan.changes)?;
+        if let Some(datapath) = self.writer.datapath_mut() {
+            datapath.forget_checks()?;
+        }
         self.refresh()?;
         for device in &plan.leave {
             interrupt::check()?;
@@ -148,19 +155,6 @@ impl Session {
                     Err(error) => self.pass_over(device, plan, error).await?,
                 }
             }
-        }
-        Ok(())
-    }
-
-    /// Notes checks, and forgets those of rules that are gone.
-    fn note_checks(&mut self, checks: &Checks) -> Result<()> {
-        let Some(datapath) = self.writer.datapath_mut() else {
-            return Ok(());
-        };
-        let before = datapath.maps.checks()?;
-        datapath.check(checks)?;
-        if !checks.is_empty() {
-            self.done.push(Done::Checked(before));
         }
         Ok(())
     }
@@ -298,7 +292,11 @@ impl Session {
                         vip::add(&self.netlink, device, address).await?;
                     }
                 }
-                Done::Checked(before) => self.writer.loaded()?.check(&before)?,
+                Done::Checked(before) => {
+                    let datapath = self.writer.loaded()?;
+                    datapath.check(&before)?;
+                    datapath.forget_checks()?;
+                }
                 Done::Steered(before) => {
                     let now = routing::observe(&self.netlink).await?.ours;
                     routing::change(&self.netlink, &now, &before).await?;

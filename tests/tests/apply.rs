@@ -17,7 +17,7 @@ use std::{
 use arpguard_common::wire::Mac;
 use arpguard_tests::{
     arp::{self, Frame},
-    lab::{Namespace, Output, Port, Wire, fewer, patience},
+    lab::{Namespace, Port, Wire, fewer, patience},
     server::{pins, real_server},
 };
 
@@ -53,10 +53,6 @@ impl Drop for Directory {
         // Nobody can be told while a test unwinds.
         let _ = fs::remove_dir_all(&self.0);
     }
-}
-
-fn told(output: &Output) -> (Option<i32>, &str, &str) {
-    (output.status.code(), &output.stdout, &output.stderr)
 }
 
 /// A second device, and the namespace at its other end.
@@ -327,7 +323,7 @@ fn a_broken_file_changes_nothing() {
                 let output = server.arpguard(arguments);
                 let why = why.replace("{file}", &file);
                 let line = format!("arpguard: read the policy: {file}:{why}\n");
-                assert_eq!(told(&output), (Some(1), "", line.as_str()));
+                assert_eq!(output.told(), (Some(1), "", line.as_str()));
             }
             let after = (
                 server.guard("list"),
@@ -356,7 +352,7 @@ fn a_change_that_fails_in_the_middle_is_undone() {
     let output = server.arpguard(&["apply", &file]);
     let line = "arpguard: write a rule: 10.66.0.0/31: there is room for 65536 prefixes, all \
                 taken; hide fewer, or make room with `arpguard unhide`\n";
-    assert_eq!(told(&output), (Some(1), "", line));
+    assert_eq!(output.told(), (Some(1), "", line));
     assert_eq!((server.guard("list"), server.guard("save")), before);
 }
 
@@ -421,7 +417,7 @@ fn a_directory_is_one_policy() {
          {}/30-mail.toml:2:6\n",
         directory.path()
     );
-    assert_eq!(told(&output), (Some(1), "", line.as_str()));
+    assert_eq!(output.told(), (Some(1), "", line.as_str()));
     fs::remove_file(&last).unwrap();
     assert_eq!(
         server.guard(&format!("apply {}", directory.path())),
@@ -433,7 +429,7 @@ fn a_directory_is_one_policy() {
         "arpguard: read the policy: {}: it has no file named *.toml\n",
         empty.path()
     );
-    assert_eq!(told(&output), (Some(1), "", line.as_str()));
+    assert_eq!(output.told(), (Some(1), "", line.as_str()));
     assert_eq!(server.guard("list"), list);
 }
 

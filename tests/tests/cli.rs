@@ -10,10 +10,6 @@ use arpguard_tests::{
     server::{pins, real_server},
 };
 
-fn told(output: &Output) -> (Option<i32>, &str, &str) {
-    (output.status.code(), &output.stdout, &output.stderr)
-}
-
 fn words(line: &str) -> Vec<&str> {
     line.split_whitespace().collect()
 }
@@ -147,18 +143,12 @@ const WRONG: &[(&str, i32, &str)] = &[
 fn wrong_input_is_told_in_one_line_and_changes_nothing() {
     let (server, _peer) = real_server();
     for (line, status, message) in WRONG {
-        let output = server.arpguard(&words(line));
-        let expected = format!("arpguard: {message}\n");
-        assert_eq!(
-            told(&output),
-            (Some(*status), "", expected.as_str()),
-            "arpguard {line}"
-        );
+        server.refuses(line, *status, message);
     }
     // Nothing was even loaded.
     let status = server.arpguard(&["status"]);
     assert_eq!(
-        told(&status),
+        status.told(),
         (
             Some(0),
             "arpguard is not loaded in this network namespace\n",
@@ -186,7 +176,7 @@ fn a_namespace_that_is_not_there_is_told() {
     let output = Output::of(Command::new(arpguard()).args(["--netns", "no-such", "list"]));
     let message = "arpguard: enter the network namespace: /run/netns/no-such: \
                    No such file or directory; `ip netns` lists those with names\n";
-    assert_eq!(told(&output), (Some(1), "", message));
+    assert_eq!(output.told(), (Some(1), "", message));
 }
 
 #[test]
@@ -210,7 +200,7 @@ fn without_privilege_it_names_the_capabilities() {
     );
     let message = "arpguard: use BPF: this process: it lacks CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN; \
                    run it as root, or with CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON and CAP_SYS_ADMIN\n";
-    assert_eq!(told(&output), (Some(1), "", message));
+    assert_eq!(output.told(), (Some(1), "", message));
 }
 
 /// A copy of the binary where another user may run it.

@@ -13,14 +13,15 @@ use tokio::{
     process::Command,
     sync::watch,
     task::JoinSet,
-    time::{Instant, sleep, timeout},
+    time::{Instant, sleep_until, timeout},
 };
 use tracing::{debug, warn};
 
 use crate::{
-    arp::answer,
+    arp::Replier,
     check::Check,
     datapath::{Place, Reader, Requests, Store},
+    device::Device,
     error::Result,
     host::Host,
     netlink::Netlink,
@@ -30,7 +31,7 @@ use crate::{
 const HOLDS: Duration = Duration::from_secs(1);
 /// How long a check may take.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// How many requests are taken at a time, and the pause after it: so a flood costs little.
+/// How many requests are taken at a time, and the pause after each time: so a flood costs little.
 const AT_ONCE: usize = 256;
 const PAUSE: Duration = Duration::from_millis(10);
 /// How many checks are made at a time, and for how many addresses outcomes are kept.
@@ -56,6 +57,9 @@ pub(super) struct Answers<'a> {
     known: BTreeMap<Subject, Known>,
     checking: JoinSet<(Subject, bool)>,
     host: Option<(Instant, Host)>,
+    repliers: BTreeMap<u32, Replier>,
+    /// Before it nothing more is taken from the ring.
+    not_before: Instant,
 }
 
 impl<'a> Answers<'a> {
@@ -66,6 +70,8 @@ impl<'a> Answers<'a> {
             known: BTreeMap::new(),
             checking: JoinSet::new(),
             host: None,
+            repliers: BTreeMap::new(),
+            not_before: Instant::now(),
         }
     }
 
@@ -88,10 +94,11 @@ impl<'a> Answers<'a> {
                         self.checked(subject, holds).await;
                     }
                 }
-                taken = next(&mut ring) => {
+                taken = next(&mut ring, self.not_before) => {
+                    self.not_before = Instant::now() + PAUSE;
                     if let Err(error) = self.take(taken).await {
                         warn!("{error}");
-                        sleep(HOLDS).await;
+                        self.not_before = Instant::now() + HOLDS;
                     }
                 }
             }
@@ -100,7 +107,6 @@ impl<'a> Answers<'a> {
 
     async fn take(&mut self, taken: Result<Vec<Request>>) -> Result<()> {
         let taken = taken?;
-        let pause = taken.len() == AT_ONCE;
         let reader = Reader::open_as_it_is(self.store).await?;
         if let Some(datapath) = reader.datapath() {
             for request in taken {
@@ -117,10 +123,6 @@ impl<'a> Answers<'a> {
                     self.asked(request, check).await;
                 }
             }
-        }
-        drop(reader);
-        if pause {
-            sleep(PAUSE).await;
         }
         Ok(())
     }
@@ -195,17 +197,31 @@ impl<'a> Answers<'a> {
 
     async fn answer(&mut self, requests: &[Request]) {
         for request in requests {
-            let Some(device) = self.device(request.device).await else {
-                continue;
+            let answered = match self.replier(request.device).await {
+                Ok(Some(replier)) => replier.answer(&request.arp(), request.mac),
+                Ok(None) => Ok(()),
+                Err(error) => Err(error),
             };
-            if let Err(error) = answer(device, &request.arp(), request.mac) {
+            if let Err(error) = answered {
                 warn!("{error}");
             }
         }
     }
 
+    /// Who answers on a device, if it is there. An interface index is given to no other device.
+    async fn replier(&mut self, index: u32) -> Result<Option<&Replier>> {
+        if !self.repliers.contains_key(&index) {
+            let Some(device) = self.device(index).await else {
+                return Ok(None);
+            };
+            let replier = Replier::open(device)?;
+            self.repliers.insert(index, replier);
+        }
+        Ok(self.repliers.get(&index))
+    }
+
     /// The device, as it was within the last second.
-    async fn device(&mut self, index: u32) -> Option<&crate::device::Device> {
+    async fn device(&mut self, index: u32) -> Option<&Device> {
         let now = Instant::now();
         let is_old = |(seen, _): &(Instant, Host)| now - *seen >= HOLDS;
         if self.host.as_ref().is_none_or(is_old) {
@@ -218,9 +234,12 @@ impl<'a> Answers<'a> {
     }
 }
 
-async fn next(ring: &mut Option<Requests>) -> Result<Vec<Request>> {
+async fn next(ring: &mut Option<Requests>, not_before: Instant) -> Result<Vec<Request>> {
     match ring {
-        Some(ring) => ring.next(AT_ONCE).await,
+        Some(ring) => {
+            sleep_until(not_before).await;
+            ring.next(AT_ONCE).await
+        }
         None => std::future::pending().await,
     }
 }

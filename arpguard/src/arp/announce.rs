@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use arpguard_common::wire::{Arp, Mac};
+use arpguard_common::wire::Mac;
 
 use super::{
     packet::Packet,
@@ -29,15 +29,6 @@ pub struct Announcement {
     pub count: u32,
     /// The time between two times.
     pub interval: Duration,
-}
-
-/// Answers a request or a probe on `device`, in the name of its target, with the hardware address
-/// `sha`. The source of the frame is the same, as of what the programs answer.
-///
-/// # Errors
-/// Where the device takes no frames.
-pub fn answer(device: &Device, asked: &Arp, sha: Mac) -> Result<()> {
-    Socket::open(device)?.send(&Packet::reply(asked, sha))
 }
 
 impl Announcement {

@@ -82,19 +82,23 @@ impl Socket {
     /// # Errors
     /// Without `CAP_NET_RAW`, or where the device has gone.
     pub(super) fn open(device: &Device) -> Result<Self> {
-        let tried = |cause: Errno| {
-            let error = Error::new("open a packet socket", &device.name, cause.desc());
-            match cause {
-                Errno::EPERM => error.advise(RAW),
-                _ => error,
-            }
-        };
-        let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-        // No protocol yet: else it would hear every device until it is bound.
-        let fd = socket(AddressFamily::Packet, SockType::Raw, flags, None).map_err(tried)?;
-        setsockopt(&fd, sockopt::RcvBuf, &ROOM).map_err(tried)?;
+        let tried = |cause: Errno| cannot_open(device, cause);
+        let opened = Self::deaf(device)?;
+        setsockopt(&opened.fd, sockopt::RcvBuf, &ROOM).map_err(tried)?;
         let address = address(device.index, ETHERTYPE_ARP).ok_or(Errno::EINVAL);
-        bind(fd.as_raw_fd(), &address.map_err(tried)?).map_err(tried)?;
+        bind(opened.fd.as_raw_fd(), &address.map_err(tried)?).map_err(tried)?;
+        Ok(opened)
+    }
+
+    /// One that hears nothing, for who only sends.
+    ///
+    /// # Errors
+    /// Without `CAP_NET_RAW`.
+    pub(super) fn deaf(device: &Device) -> Result<Self> {
+        let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+        // No protocol: with one it would hear every device until it is bound.
+        let fd = socket(AddressFamily::Packet, SockType::Raw, flags, None)
+            .map_err(|cause| cannot_open(device, cause))?;
         Ok(Self {
             fd,
             name: device.name.clone(),
@@ -174,6 +178,14 @@ impl Socket {
 
     fn failed(&self, tried: &str, cause: &Errno) -> Error {
         Error::from_cause(format!("{tried} ARP"), &self.name, cause)
+    }
+}
+
+fn cannot_open(device: &Device, cause: Errno) -> Error {
+    let error = Error::new("open a packet socket", &device.name, cause.desc());
+    match cause {
+        Errno::EPERM => error.advise(RAW),
+        _ => error,
     }
 }
 

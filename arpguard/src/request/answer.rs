@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Context,
-    set::{mode, set_when},
-    unset::{places, removals},
+    set::{Beside, mode, set_with},
+    unset::unset,
 };
 use crate::{
     arp::{Answers, Probe, Question},
@@ -88,7 +88,8 @@ impl Answer {
 impl Unanswer {
     pub(super) async fn perform(self, context: &Context<'_>) -> Result<()> {
         let mut session = Session::begin(context.store, context.netlink).await?;
-        let outcome = remove(&mut session, &self);
+        let Self { prefixes, dev } = &self;
+        let outcome = unset(&mut session, "unanswer", Policy::Answer, prefixes, dev).await;
         session.end(outcome).await
     }
 }
@@ -102,22 +103,13 @@ async fn change(
     let host = session.host.clone();
     let placed = Placed::named(block, &host, dev)?;
     let guard = placed.devices.iter().copied().cloned().collect();
-    set_when(session, &placed, when.as_ref(), guard, Mode::Auto).await?;
+    let beside = Beside {
+        check: when.as_ref(),
+        ..Beside::default()
+    };
+    set_with(session, &placed, beside, guard, Mode::Auto).await?;
     // Nobody has them now, as far as was asked.
     session.forget_claims(&placed.places(), &block.prefixes)
-}
-
-fn remove(session: &mut Session, request: &Unanswer) -> Result<()> {
-    let places = places(session, &request.dev)?;
-    let changes = removals(
-        session,
-        "unanswer",
-        Policy::Answer,
-        &request.prefixes,
-        &places,
-    )?;
-    session.commit(&changes)?;
-    session.refresh()
 }
 
 /// The addresses of prefixes, each once.

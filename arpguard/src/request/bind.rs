@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Context,
     set::{mode, set},
-    unset::{places, removals},
+    unset::unset,
 };
 use crate::{
     datapath::Mode,
@@ -58,7 +58,8 @@ impl Bind {
 impl Unbind {
     pub(super) async fn perform(self, context: &Context<'_>) -> Result<()> {
         let mut session = Session::begin(context.store, context.netlink).await?;
-        let outcome = remove(&mut session, &self);
+        let Self { prefixes, dev } = &self;
+        let outcome = unset(&mut session, "unbind", Policy::Bind, prefixes, dev).await;
         session.end(outcome).await
     }
 }
@@ -68,10 +69,4 @@ async fn change(session: &mut Session, block: &Block, dev: &[String]) -> Result<
     let placed = Placed::named(block, &host, dev)?;
     let guard = placed.devices.iter().copied().cloned().collect();
     set(session, &placed, guard, Mode::Auto).await
-}
-
-fn remove(session: &mut Session, request: &Unbind) -> Result<()> {
-    let places = places(session, &request.dev)?;
-    let changes = removals(session, "unbind", Policy::Bind, &request.prefixes, &places)?;
-    session.commit(&changes)
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Context,
-    set::{mode, set_under},
+    set::{Beside, mode, set_with},
 };
 use crate::{
     datapath::Mode,
@@ -68,5 +68,9 @@ async fn change(
     let guarded = policy::devices(&host, &[])?;
     let guard = guarded.iter().copied().cloned().collect();
     let placed = Placed::pinned(block, guarded, home);
-    set_under(session, &placed, terms, guard, Mode::Auto).await
+    let beside = Beside {
+        terms,
+        ..Beside::default()
+    };
+    set_with(session, &placed, beside, guard, Mode::Auto).await
 }

@@ -1,4 +1,4 @@
-//! Setting the rules of one block: what `hide`, `pin` and `strict on` have in common.
+//! Setting the rules of one block: what `hide`, `pin`, `strict on`, `answer` and `bind` have in common.
 
 use std::slice;
 
@@ -35,41 +35,26 @@ pub(super) async fn set(
     guard: Vec<Device>,
     attach: Mode,
 ) -> Result<()> {
-    set_with(session, placed, (None, None), guard, attach).await
+    set_with(session, placed, Beside::default(), guard, attach).await
 }
 
-/// As [`set`], of a pin under terms: with the device that they name first as its home.
+/// What rules are told beside their block.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Beside<'a> {
+    /// The terms of pins: the device that they name first is the home.
+    pub(super) terms: Option<&'a Terms>,
+    /// What must hold for what is answered.
+    pub(super) check: Option<&'a Check>,
+}
+
+/// As [`set`], of rules that are told more.
 ///
 /// # Errors
-/// As [`set`], or where there is no number left for terms.
-pub(super) async fn set_under(
+/// As [`set`], or where there is no number left for terms or no room for checks.
+pub(super) async fn set_with(
     session: &mut Session,
     placed: &Placed<'_>,
-    terms: Option<&Terms>,
-    guard: Vec<Device>,
-    attach: Mode,
-) -> Result<()> {
-    set_with(session, placed, (terms, None), guard, attach).await
-}
-
-/// As [`set`], of what is answered while a check holds.
-///
-/// # Errors
-/// As [`set`], or where there is no room for checks.
-pub(super) async fn set_when(
-    session: &mut Session,
-    placed: &Placed<'_>,
-    check: Option<&Check>,
-    guard: Vec<Device>,
-    attach: Mode,
-) -> Result<()> {
-    set_with(session, placed, (None, check), guard, attach).await
-}
-
-async fn set_with(
-    session: &mut Session,
-    placed: &Placed<'_>,
-    (terms, check): (Option<&Terms>, Option<&Check>),
+    Beside { terms, check }: Beside<'_>,
     guard: Vec<Device>,
     attach: Mode,
 ) -> Result<()> {

@@ -4,11 +4,8 @@ use arpguard_common::verdict::Policy;
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
-use super::{
-    Context,
-    unset::{places, removals},
-};
-use crate::{error::Result, plan::Plan, session::Session};
+use super::{Context, unset::unset};
+use crate::{error::Result, session::Session};
 
 /// What to leave to every device again.
 #[derive(Debug, Deserialize, Serialize)]
@@ -20,13 +17,7 @@ pub struct Unpin {
 impl Unpin {
     pub(super) async fn perform(self, context: &Context<'_>) -> Result<()> {
         let mut session = Session::begin(context.store, context.netlink).await?;
-        let outcome = change(&mut session, &self.prefixes).await;
+        let outcome = unset(&mut session, "unpin", Policy::Pin, &self.prefixes, &[]).await;
         session.end(outcome).await
     }
-}
-
-async fn change(session: &mut Session, prefixes: &[Ipv4Net]) -> Result<()> {
-    let places = places(session, &[])?;
-    let changes = removals(session, "unpin", Policy::Pin, prefixes, &places)?;
-    session.carry_out(&Plan::of(changes)).await
 }

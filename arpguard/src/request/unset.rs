@@ -1,4 +1,5 @@
-//! Removing rules of one policy: what `unhide`, `unpin` and `strict off` have in common.
+//! Removing rules of one policy: what `unhide`, `unpin`, `unanswer`, `unbind` and `strict off` have in
+//! common.
 
 use arpguard_common::{policy::EVERY_DEVICE, verdict::Policy};
 use ipnet::Ipv4Net;
@@ -6,10 +7,28 @@ use ipnet::Ipv4Net;
 use crate::{
     datapath::{Change, Datapath, Place},
     error::{Error, Result},
-    plan,
+    plan::{self, Plan},
     policy::{existing, longest_match, participle, prefix_text},
     session::Session,
 };
+
+/// Removes the rules of `policy` for `prefixes`, on the devices of these names; wherever there are some
+/// where there are none.
+///
+/// # Errors
+/// Where a device is not there, one of the prefixes has no rule, as `verb` says it, or the kernel
+/// refuses.
+pub(super) async fn unset(
+    session: &mut Session,
+    verb: &'static str,
+    policy: Policy,
+    prefixes: &[Ipv4Net],
+    dev: &[String],
+) -> Result<()> {
+    let places = places(session, dev)?;
+    let changes = removals(session, verb, policy, prefixes, &places)?;
+    session.carry_out(&Plan::of(changes)).await
+}
 
 /// The places of the devices of these names; every place that has rules where there are none.
 ///

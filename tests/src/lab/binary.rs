@@ -62,6 +62,11 @@ impl Output {
         }
     }
 
+    /// Its exit status and what it wrote: to standard output, and to standard error.
+    pub fn told(&self) -> (Option<i32>, &str, &str) {
+        (self.status.code(), &self.stdout, &self.stderr)
+    }
+
     /// Whether it did what it was asked.
     pub fn success(&self) -> bool {
         self.status.success()

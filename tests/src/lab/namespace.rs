@@ -102,14 +102,9 @@ impl Namespace {
     /// this exit status and say this, and nothing else.
     pub fn refuses(&self, line: &str, status: i32, message: &str) {
         let output = self.arpguard(&line.split_whitespace().collect::<Vec<_>>());
-        let told = (
-            output.status.code(),
-            output.stdout.as_str(),
-            output.stderr.as_str(),
-        );
         let expected = format!("arpguard: {message}\n");
         assert_eq!(
-            told,
+            output.told(),
             (Some(status), "", expected.as_str()),
             "arpguard {line}"
         );
