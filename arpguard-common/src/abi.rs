@@ -300,6 +300,24 @@ pub fn counter(decider: impl Into<Decider>, reason: Reason) -> usize {
     row(decider) * Reason::COUNT + reason as usize
 }
 
+/// Where in [`Counters`] the frames are counted that no policy is about.
+pub const PERMITTED: usize = 0;
+
+const _: () = assert!(Decider::NOBODY.number() == 0 && Reason::Permitted as u8 == 0);
+
+/// Who decided, and why, of the frames that are counted there; `None` where none are.
+pub const fn counted(at: usize) -> Option<(Decider, Reason)> {
+    let number = at / Reason::COUNT;
+    if number >= ROWS {
+        return None;
+    }
+    let reason = Reason::from_number((at % Reason::COUNT) as u8);
+    match (Decider::from_number(number as u8), reason) {
+        (Some(decider), Some(reason)) => Some((decider, reason)),
+        _ => None,
+    }
+}
+
 /// The number of who decided, below [`ROWS`].
 #[inline(always)]
 pub fn row(decider: impl Into<Decider>) -> usize {
@@ -358,11 +376,14 @@ mod tests {
         let deciders = Policy::ALL.iter().flat_map(both).chain([None]);
         for decided_by in deciders {
             for reason in Reason::ALL {
-                assert!(seen.insert(counter(decided_by, *reason)));
+                let at = counter(decided_by, *reason);
+                assert!(seen.insert(at));
+                assert_eq!(counted(at), Some((decided_by.into(), *reason)));
             }
         }
         assert_eq!(seen.first(), Some(&0));
         assert_eq!(seen.last(), Some(&(size_of::<Counters>() / 8 - 1)));
         assert_eq!(seen.len(), size_of::<Counters>() / 8);
+        assert_eq!(counted(seen.len()), None);
     }
 }

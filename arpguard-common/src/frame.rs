@@ -26,6 +26,12 @@ pub trait Frame {
     /// The `N` bytes from offset `at`, or `None` where the frame ends before.
     fn read<const N: usize>(&self, at: usize) -> Option<[u8; N]>;
 
+    /// As [`Self::read`]; zeros where the frame ends before.
+    #[inline(always)]
+    fn read_or_zeros<const N: usize>(&self, at: usize) -> [u8; N] {
+        self.read(at).unwrap_or([0; N])
+    }
+
     /// The TCI (host byte order) of a tag that the kernel or the NIC took out of the bytes.
     fn offloaded_tag(&self) -> Option<u16>;
 }

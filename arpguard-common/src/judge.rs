@@ -5,85 +5,81 @@ use crate::{
     frame::{Frame, Place},
     policy::{EVERY_DEVICE, Tables, View},
     verdict::{Action, Decider, Policy, Reason, Receive, Send, Verdict},
-    wire::{ARP_LEN, Arp, Kind, Mac},
+    wire::{Arp, Kind, Mac, Raw},
 };
 
 /// What a received frame is judged to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Received {
     /// What is done with it.
     pub verdict: Verdict<Receive>,
-    /// The packet, where it could be parsed: an answer is made from it.
-    pub arp: Option<Arp>,
     /// Who watches the address that it claims, where anybody does: a policy that is about it, and
     /// whose verdict is not that the claim is false.
     pub watched_by: Decider,
 }
 
+impl Received {
+    #[inline(always)]
+    const fn unwatched(verdict: Verdict<Receive>) -> Self {
+        Self {
+            verdict,
+            watched_by: Decider::NOBODY,
+        }
+    }
+}
+
 /// Parses the packet at `place` in `frame` and judges it as received on `device` (an interface
-/// index).
-#[inline(always)]
+/// index). An answer is made from the packet.
 pub fn receive<F: Frame + ?Sized, T: Tables>(
     frame: &F,
     place: Place,
     tables: &T,
     device: u32,
-) -> Received {
-    let Some((arp, destination)) = parse(frame, place) else {
-        return Received {
-            verdict: Verdict::UNPARSED,
-            arp: None,
-            watched_by: Decider::NOBODY,
-        };
-    };
+) -> (Received, Option<Arp>) {
+    let (raw, destination) = read(frame, place);
     let view = View::new(tables, seen_from(place, device));
-    let (verdict, watched_by) = received(&arp, destination, &view);
-    Received {
-        verdict,
-        arp: Some(arp),
-        watched_by,
-    }
+    (received(raw, destination, &view), raw.parse())
 }
 
 /// Parses the packet at `place` in `frame` and judges it as sent on `device` (an interface index).
-#[inline(always)]
 pub fn send<F: Frame + ?Sized, T: Tables>(
     frame: &F,
     place: Place,
     tables: &T,
     device: u32,
 ) -> Verdict<Send> {
-    match parse(frame, place) {
-        Some((arp, _)) => sent(&arp, &View::new(tables, seen_from(place, device))),
-        None => Verdict::UNPARSED,
-    }
+    let (raw, _) = read(frame, place);
+    sent(raw, &View::new(tables, seen_from(place, device)))
 }
 
+/// The packet at `place` in `frame`, and the station that the frame is for. Zeros, which are no
+/// packet, where the frame ends before.
 #[inline(always)]
-fn parse<F: Frame + ?Sized>(frame: &F, place: Place) -> Option<(Arp, Mac)> {
-    let packet: [u8; ARP_LEN] = frame.read(place.at)?;
-    Some((Arp::parse(&packet)?, Mac(frame.read(0)?)))
+pub fn read<F: Frame + ?Sized>(frame: &F, place: Place) -> (Raw, Mac) {
+    let packet = frame.read_or_zeros(place.at);
+    (Raw::of(&packet), Mac(frame.read_or_zeros(0)))
 }
 
-/// A VLAN's frame belongs to the VLAN's device. On the parent only rules for every device apply.
+/// The device (an interface index) whose rules hold for a packet at `place` in a frame of `device`: a
+/// VLAN's frame belongs to the VLAN's device, so on the parent only rules for every device apply.
 #[inline(always)]
-const fn seen_from(place: Place, device: u32) -> u32 {
+pub const fn seen_from(place: Place, device: u32) -> u32 {
     if place.vlan { EVERY_DEVICE } else { device }
 }
 
-/// Judges a packet that came in a frame to `destination`; and who watches what it claims.
+/// Judges a packet that came in a frame to `destination`.
 #[inline(always)]
-fn received<T: Tables>(
-    arp: &Arp,
-    destination: Mac,
-    view: &View<'_, T>,
-) -> (Verdict<Receive>, Decider) {
+pub fn received<T: Tables>(raw: Raw, destination: Mac, view: &View<'_, T>) -> Received {
+    let Some(arp) = &raw.parse() else {
+        return Received::unwatched(Verdict::UNPARSED);
+    };
     // A probe claims nothing.
     let claim = match arp.kind {
         Kind::Probe => Verdict::PERMITTED,
         Kind::Request | Kind::Announcement | Kind::Reply => false_claim(arp, view),
     };
     if claim.act() == Receive::Drop {
-        return (claim, Decider::NOBODY);
+        return Received::unwatched(claim);
     }
     let found = match arp.kind {
         Kind::Request | Kind::Probe => view.found(arp.tpa),
@@ -92,11 +88,11 @@ fn received<T: Tables>(
     if let Some(rule) = found {
         let verdict = asked(rule, arp, destination, view);
         if verdict.reason != Reason::Permitted {
-            return (verdict, Decider::NOBODY);
+            return Received::unwatched(verdict);
         }
     }
     if arp.kind == Kind::Probe {
-        return (Verdict::PERMITTED, Decider::NOBODY);
+        return Received::unwatched(Verdict::PERMITTED);
     }
     let about = view.found(arp.spa);
     let watched_by = match about {
@@ -106,10 +102,15 @@ fn received<T: Tables>(
         Some(_) | None => Decider::NOBODY,
     };
     let verdict = said(arp, destination, found, about, view);
-    if verdict.reason == Reason::Permitted {
-        return (claim, watched_by);
+    let verdict = if verdict.reason == Reason::Permitted {
+        claim
+    } else {
+        verdict
+    };
+    Received {
+        verdict,
+        watched_by,
     }
-    (verdict, watched_by)
 }
 
 /// Judges a claim of an address that may be bound to a hardware address.
@@ -208,7 +209,10 @@ fn is_heard(destination: Mac, own: Mac) -> bool {
 
 /// Judges a packet that is about to leave.
 #[inline(always)]
-fn sent<T: Tables>(arp: &Arp, view: &View<'_, T>) -> Verdict<Send> {
+pub fn sent<T: Tables>(raw: Raw, view: &View<'_, T>) -> Verdict<Send> {
+    let Some(arp) = &raw.parse() else {
+        return Verdict::UNPARSED;
+    };
     let about = if arp.kind == Kind::Probe {
         arp.tpa
     } else {

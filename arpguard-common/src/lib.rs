@@ -12,6 +12,7 @@
 pub mod abi;
 pub mod frame;
 pub mod judge;
+pub mod packed;
 pub mod policy;
 pub mod verdict;
 pub mod wire;

@@ -18,15 +18,12 @@ macro_rules! words {
             pub const COUNT: usize = Self::ALL.len();
 
             /// The one with this number.
+            #[inline(always)]
             pub const fn from_number(number: u8) -> Option<Self> {
-                let mut at = 0;
-                while at < Self::COUNT {
-                    if Self::ALL[at] as u8 == number {
-                        return Some(Self::ALL[at]);
-                    }
-                    at += 1;
+                match number {
+                    $(number if number == Self::$variant as u8 => Some(Self::$variant),)+
+                    _ => None,
                 }
-                None
             }
 
             /// The one word for it in counters, events, logs and metrics.
@@ -194,6 +191,7 @@ impl Decider {
     }
 
     /// The one with this number; `None` where nobody has it.
+    #[inline(always)]
     pub const fn from_number(number: u8) -> Option<Self> {
         if (number as usize) < Self::COUNT {
             Some(Self(number))

@@ -104,34 +104,83 @@ pub struct Arp {
     pub tpa: Ipv4Addr,
 }
 
-impl Arp {
-    /// Parses a packet. `None` where `arp_process` in `net/ipv4/arp.c` would not take it on an
+/// The bytes of an ARP packet but for the target's hardware address, as numbers in memory order: few
+/// enough for a function of a program, which takes five.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Raw {
+    /// All that stands before the addresses.
+    pub header: u64,
+    /// The sender's hardware address, and two zeros.
+    pub sender: u64,
+    /// The sender's and the target's protocol address.
+    pub addresses: u64,
+}
+
+impl Raw {
+    /// The numbers of a packet.
+    #[inline(always)]
+    pub fn of(bytes: &[u8; ARP_LEN]) -> Self {
+        const SHA_AT: usize = offset_of!(ArpHdr, sha);
+        const TPA_AT: usize = offset_of!(ArpHdr, tpa);
+        // Parts are copied as they are, so that no compiler takes them apart.
+        let mut header = [0; 8];
+        header.copy_from_slice(&bytes[..SHA_AT]);
+        let mut sender = [0; 8];
+        sender[..6].copy_from_slice(&bytes[SHA_AT..SPA_AT]);
+        let mut addresses = [0; 8];
+        addresses[..4].copy_from_slice(&bytes[SPA_AT..][..4]);
+        addresses[4..].copy_from_slice(&bytes[TPA_AT..]);
+        Self {
+            header: u64::from_ne_bytes(header),
+            sender: u64::from_ne_bytes(sender),
+            addresses: u64::from_ne_bytes(addresses),
+        }
+    }
+
+    /// The packet. `None` where `arp_process` in `net/ipv4/arp.c` would not take it on an
     /// Ethernet device, which accepts hardware types 1 and 6, IPv4, requests and replies.
     #[inline(always)]
-    pub fn parse(bytes: &[u8; ARP_LEN]) -> Option<Self> {
-        let htype = field(bytes, offset_of!(ArpHdr, htype))?;
-        let ptype: [u8; 2] = field(bytes, offset_of!(ArpHdr, ptype))?;
-        let lengths: [u8; 2] = field(bytes, offset_of!(ArpHdr, hlen))?;
-        let oper = field(bytes, offset_of!(ArpHdr, oper))?;
-        if (htype != ETHERNET && htype != IEEE_802) || ptype != IPV4 || lengths != LENGTHS {
-            return None;
-        }
-        let spa = Ipv4Addr::from(field::<4>(bytes, SPA_AT)?);
-        let tpa = Ipv4Addr::from(field::<4>(bytes, offset_of!(ArpHdr, tpa))?);
-        let kind = match oper {
-            REQUEST if spa.is_unspecified() => Kind::Probe,
-            REQUEST | REPLY if spa == tpa => Kind::Announcement,
-            REQUEST => Kind::Request,
-            REPLY => Kind::Reply,
+    pub fn parse(self) -> Option<Arp> {
+        let [a, b, c, d, e, f, g, h] = self.addresses.to_ne_bytes();
+        let (spa, tpa) = (Ipv4Addr::new(a, b, c, d), Ipv4Addr::new(e, f, g, h));
+        let is_request = match self.header {
+            header if header == REQUESTS[0] || header == REQUESTS[1] => true,
+            header if header == REPLIES[0] || header == REPLIES[1] => false,
             _ => return None,
         };
-        let sha = Mac(field(bytes, offset_of!(ArpHdr, sha))?);
-        Some(Self {
+        let kind = match is_request {
+            true if spa.is_unspecified() => Kind::Probe,
+            _ if spa == tpa => Kind::Announcement,
+            true => Kind::Request,
+            false => Kind::Reply,
+        };
+        Some(Arp {
             kind,
-            sha,
+            sha: Mac::unpack(self.sender),
             spa,
             tpa,
         })
+    }
+}
+
+/// The first eight bytes of the packets of one operation that are taken, as a number.
+const fn headers(oper: [u8; 2]) -> [u64; 2] {
+    let ([a, b], [c, d], [e, f], [g, h]) = (ETHERNET, IPV4, LENGTHS, oper);
+    let [i, j] = IEEE_802;
+    [
+        u64::from_ne_bytes([a, b, c, d, e, f, g, h]),
+        u64::from_ne_bytes([i, j, c, d, e, f, g, h]),
+    ]
+}
+
+const REQUESTS: [u64; 2] = headers(REQUEST);
+const REPLIES: [u64; 2] = headers(REPLY);
+
+impl Arp {
+    /// Parses a packet: see [`Raw::parse`].
+    #[inline(always)]
+    pub fn parse(bytes: &[u8; ARP_LEN]) -> Option<Self> {
+        Raw::of(bytes).parse()
     }
 
     /// The frame, from the destination address to the last byte of the packet, that the owner of

@@ -1,10 +1,11 @@
 //! arpguard's programs: adapters between the kernel's hooks and the judge in `arpguard-common`.
 //!
-//! A packet reads in one direction: entry point, [`xdp`] or [`tc`], the judge over [`tables`],
-//! [`count`], [`report`], [`watch`], action. Nothing here logs, allocates or loops without a bound.
+//! A packet reads in one direction: entry point, [`xdp`] or [`tc`], the judge ([`apart`]) over
+//! [`tables`], [`count`], [`report`], [`watch`], action. Nothing here logs, allocates or loops without a bound.
 #![no_std]
 #![no_main]
 
+mod apart;
 mod count;
 mod defer;
 mod report;
@@ -17,6 +18,15 @@ use aya_ebpf::{
     macros::{classifier, xdp},
     programs::{TcContext, XdpContext},
 };
+
+/// Bytes of a frame, from an even offset on: they are read two at a time, and not one by one.
+///
+/// A frame begins at an even address. The kernel's stack reads the headers behind it as words, so
+/// drivers leave room before it that is `NET_IP_ALIGN` or more (`include/linux/skbuff.h`); the verifier
+/// counts on that, too, where a processor wants words aligned (`check_pkt_ptr_alignment`).
+#[derive(Clone, Copy)]
+#[repr(C, align(2))]
+struct Even<const N: usize>([u8; N]);
 
 /// Received frames, on a driver that may spread one over several buffers.
 #[xdp(frags)]

@@ -7,9 +7,9 @@
 use core::{hint::black_box, net::Ipv4Addr};
 
 use arpguard_common::{
-    abi::{EVENTS_LEN, Event, Listener, MAX_DEVICES, Meters, row},
+    abi::{EVENTS_LEN, Event, Listener, MAX_DEVICES, Meters, PERMITTED, counted, row},
     frame::{Frame, Place},
-    verdict::{Decider, Direction, Reason, Verdict},
+    verdict::Direction,
     wire::Mac,
 };
 use aya_ebpf::{
@@ -34,60 +34,73 @@ const SECOND: u64 = 1_000_000_000;
 /// Tells the listener, if there is one, of a frame before anything is done to it. `rip`: the sender
 /// that is put in, unspecified for none.
 #[inline(always)]
-pub(crate) fn report<F: Frame, A>(
+pub(crate) fn report<F: Tell>(
     frame: &F,
     place: Place,
     (device, direction): (u32, Direction),
-    verdict: &Verdict<A>,
+    counter: usize,
     rip: Ipv4Addr,
 ) {
-    if matches!(verdict.reason, Reason::Permitted) {
+    if counter == PERMITTED {
         return;
     }
     let Some(listener) = LISTENER.get(0) else {
         return;
     };
-    if listener.until == 0 || !listener.wants(device, verdict.reason) {
+    if listener.until == 0 {
         return;
     }
-    let told = Told {
-        at: place.at,
-        device,
-        rip,
-        decider: verdict.decider,
-        reason: verdict.reason,
-        direction,
+    let [a, b, c, d] = rip.octets();
+    let told = [
+        a,
+        b,
+        c,
+        d,
+        place.at as u8,
+        counter as u8,
+        direction as u8,
+        0,
+    ];
+    frame.tell(device, u64::from_ne_bytes(told));
+}
+
+/// A frame that a listener is told of.
+pub(crate) trait Tell: Frame {
+    /// [`write`], in a function that the verifier reads by itself: so it is read once, and the
+    /// programs keep no registers and no stack for it.
+    fn tell(&self, device: u32, told: u64);
+}
+
+/// Tells the listener what [`report`] has put together.
+#[inline(always)]
+pub(crate) fn write<F: Frame>(frame: &F, device: u32, told: u64) {
+    let Some(listener) = LISTENER.get(0) else {
+        return;
     };
-    write(frame, listener, &told);
-}
-
-/// What is told of a frame beside its bytes.
-struct Told {
-    at: usize,
-    device: u32,
-    rip: Ipv4Addr,
-    decider: Decider,
-    reason: Reason,
-    direction: Direction,
-}
-
-/// A function of its own, so that the programs keep no registers and no stack for it.
-#[cold]
-#[inline(never)]
-fn write<F: Frame>(frame: &F, listener: &Listener, told: &Told) {
+    let [a, b, c, d, at, counter, direction, _] = told.to_ne_bytes();
+    let at = usize::from(at);
+    let (Some((decider, reason)), Some(direction)) = (
+        counted(usize::from(counter)),
+        Direction::from_number(direction),
+    ) else {
+        return;
+    };
+    if !listener.wants(device, reason) {
+        return;
+    }
     // SAFETY: the helper takes nothing.
     let now = unsafe { bpf_ktime_get_ns() };
     if now >= listener.until {
         return;
     }
-    let Some(meters) = METERS.get_ptr_mut(told.device) else {
+    let Some(meters) = METERS.get_ptr_mut(device) else {
         return;
     };
     // SAFETY: the row is this CPU's own, and a program is not interrupted by itself on one CPU.
     let meters = unsafe { &mut *meters };
     // As in `count`: the check must stay for the verifier of Linux 5.10.
-    let at = black_box(row(told.decider));
-    let Some([suppressed, lost, began, written, ever_suppressed, ever_lost]) = meters.get_mut(at)
+    let row = black_box(row(decider));
+    let Some([suppressed, lost, began, written, ever_suppressed, ever_lost]) = meters.get_mut(row)
     else {
         return;
     };
@@ -106,11 +119,11 @@ fn write<F: Frame>(frame: &F, listener: &Listener, told: &Told) {
     };
     let mac = |at| Mac(frame.read(at).unwrap_or_default());
     let mut event = Event::new(
-        (now, told.device, told.direction),
-        (told.decider, told.reason),
+        (now, device, direction),
+        (decider, reason),
         (mac(0), mac(size_of::<Mac>())),
-        frame.read(told.at),
-        told.rip,
+        frame.read(at),
+        Ipv4Addr::new(a, b, c, d),
     );
     (event.suppressed, event.lost) = (*suppressed, *lost);
     entry.write(event);

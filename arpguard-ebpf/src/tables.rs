@@ -4,8 +4,7 @@ use core::net::Ipv4Addr;
 
 use arpguard_common::{
     abi::{Device, Key, Local, MAX_ADDRESSES, MAX_DEVICES, MAX_LOCAL, MAX_PREFIXES, Rule, Shape},
-    policy::Book,
-    policy::Tables,
+    policy::{Book, Tables},
     wire::Mac,
 };
 use aya_ebpf::{

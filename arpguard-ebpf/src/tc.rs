@@ -3,18 +3,27 @@
 use core::net::Ipv4Addr;
 
 use arpguard_common::{
+    abi::counter,
     frame::{self, Frame, MAX_TAGS, Place},
-    judge::{self, Received},
+    judge,
+    policy::View,
     verdict::{Direction, Receive, Send},
     wire::{Arp, Mac, SPA_AT},
 };
 use aya_ebpf::{
-    bindings::{TC_ACT_SHOT, TC_ACT_UNSPEC},
+    bindings::{__sk_buff, TC_ACT_SHOT, TC_ACT_UNSPEC},
     helpers::{bpf_redirect, bpf_skb_load_bytes, bpf_skb_vlan_pop},
     programs::TcContext,
 };
 
-use crate::{count::count, defer::defer, report::report, tables::Maps, watch::watch};
+use crate::{
+    Even, apart,
+    count::count,
+    defer::defer,
+    report::{Tell, report, write},
+    tables::Maps,
+    watch::watch,
+};
 
 /// The verdict is left to whatever comes after: the next program, and at last the kernel.
 const NEXT: i32 = TC_ACT_UNSPEC;
@@ -26,22 +35,23 @@ pub(crate) fn receive(ctx: &TcContext) -> i32 {
         return NEXT;
     };
     let device = frame.device();
-    let received = judge::receive(&frame, place, &Maps, device);
-    let Received { verdict, arp, .. } = &received;
-    count(device, verdict);
+    let (raw, destination) = judge::read(&frame, place);
+    let due = apart::received(judge::seen_from(place, device), raw, destination);
+    let counter = usize::from(due.counter);
+    count(device, counter);
     let way = (device, Direction::Received);
-    report(&frame, place, way, verdict, Ipv4Addr::UNSPECIFIED);
-    watch(&frame, place, device, &received);
-    match verdict.act() {
+    report(&frame, place, way, counter, Ipv4Addr::UNSPECIFIED);
+    watch(&frame, place, device, (due.watched_by, raw));
+    match due.act {
         Receive::Pass => NEXT,
         Receive::Drop => TC_ACT_SHOT,
-        Receive::Answer(mac) => match arp {
-            Some(arp) => answer(&frame, place, arp, mac, device),
+        Receive::Answer(mac) => match raw.parse() {
+            Some(arp) => answer(&frame, place, &arp, mac, device),
             None => NEXT,
         },
         Receive::Defer(mac) => {
-            if let Some(arp) = arp {
-                defer(device, arp, mac);
+            if let Some(arp) = raw.parse() {
+                defer(device, &arp, mac);
             }
             TC_ACT_SHOT
         }
@@ -55,13 +65,15 @@ pub(crate) fn send(ctx: &TcContext) -> i32 {
         return NEXT;
     };
     let device = frame.device();
-    let verdict = judge::send(&frame, place, &Maps, device);
-    count(device, &verdict);
+    let (raw, _) = judge::read(&frame, place);
+    let verdict = judge::sent(raw, &View::new(&Maps, judge::seen_from(place, device)));
+    let counter = counter(verdict.decider, verdict.reason);
+    count(device, counter);
     let rip = match verdict.action {
         Send::Rewrite(rip) => rip,
         Send::Pass | Send::Drop => Ipv4Addr::UNSPECIFIED,
     };
-    report(&frame, place, (device, Direction::Sent), &verdict, rip);
+    report(&frame, place, (device, Direction::Sent), counter, rip);
     match verdict.act() {
         Send::Pass => NEXT,
         Send::Drop => TC_ACT_SHOT,
@@ -100,18 +112,23 @@ impl Packet<'_> {
         // SAFETY: the kernel lends the context to this run of the program.
         unsafe { (*self.0.skb.skb).ifindex }
     }
-}
 
-impl Frame for Packet<'_> {
-    /// The bytes may lie outside the linear part of the packet: then the kernel copies them.
+    /// The `N` bytes from `at`, where the linear part of the packet has them.
     #[inline(always)]
-    fn read<const N: usize>(&self, at: usize) -> Option<[u8; N]> {
+    fn linear<const N: usize>(&self, at: usize) -> Option<[u8; N]> {
         let start = self.0.data() + at;
-        if start + N <= self.0.data_end() {
-            // SAFETY: the kernel lends the bytes from data to data_end to this run of the program,
-            // and the check above keeps the window inside. An array of bytes has no alignment.
-            return Some(unsafe { *(start as *const [u8; N]) });
+        if start + N > self.0.data_end() {
+            return None;
         }
+        // SAFETY: the kernel lends the bytes from data to data_end to this run of the program, the
+        // check above keeps the window inside, and it begins at an even address: see `Even`.
+        Some(unsafe { *(start as *const Even<N>) }.0)
+    }
+
+    /// Copies the `N` bytes from `at`, wherever in the packet they are, and says whether it has them:
+    /// else they are zeros (`bpf_skb_load_bytes` in `net/core/filter.c`).
+    #[inline(always)]
+    fn load<const N: usize>(&self, at: usize) -> (bool, [u8; N]) {
         let mut bytes = [0; N];
         // SAFETY: the helper writes at most N bytes to an array that long, from the context that
         // the kernel lends to this run of the program.
@@ -123,7 +140,43 @@ impl Frame for Packet<'_> {
                 N as u32,
             )
         };
-        (failed == 0).then_some(bytes)
+        (failed == 0, bytes)
+    }
+}
+
+impl Tell for Packet<'_> {
+    #[inline(always)]
+    fn tell(&self, device: u32, told: u64) {
+        tell_tc(self.0.skb.skb, device, told);
+    }
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn tell_tc(skb: *mut __sk_buff, device: u32, told: u64) -> u32 {
+    write(&Packet(&TcContext::new(skb)), device, told);
+    0
+}
+
+impl Frame for Packet<'_> {
+    /// The bytes may lie outside the linear part of the packet: then the kernel copies them.
+    #[inline(always)]
+    fn read<const N: usize>(&self, at: usize) -> Option<[u8; N]> {
+        match self.linear(at) {
+            Some(bytes) => Some(bytes),
+            None => {
+                let (loaded, bytes) = self.load(at);
+                loaded.then_some(bytes)
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn read_or_zeros<const N: usize>(&self, at: usize) -> [u8; N] {
+        match self.linear(at) {
+            Some(bytes) => bytes,
+            None => self.load(at).1,
+        }
     }
 
     #[inline(always)]

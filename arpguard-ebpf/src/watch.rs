@@ -3,12 +3,11 @@
 use core::net::Ipv4Addr;
 
 use arpguard_common::{
-    abi::{Claim, Heard, Key, MAX_CLAIMS},
-    frame::{Frame, Place},
-    judge::Received,
+    abi::{Claim, Heard, Key, MAX_CLAIMS, counter},
+    frame::Place,
     policy::Book,
-    verdict::{Decider, Direction, Reason, Receive, Verdict},
-    wire::Mac,
+    verdict::{Decider, Direction, Reason},
+    wire::{Mac, Raw},
 };
 use aya_ebpf::{
     bindings::{BPF_ANY, BPF_NOEXIST},
@@ -17,7 +16,10 @@ use aya_ebpf::{
     maps::LruHashMap,
 };
 
-use crate::{count::count, report::report};
+use crate::{
+    count::count,
+    report::{Tell, report},
+};
 
 /// Made as a whole when it is loaded: a claim takes the room of the oldest.
 #[map]
@@ -34,39 +36,37 @@ pub(crate) fn claimant(key: Key) -> Option<Mac> {
 
 /// Notes the claim that a received frame makes, if somebody watches it, and tells of a change.
 #[inline(always)]
-pub(crate) fn watch<F: Frame>(frame: &F, place: Place, device: u32, received: &Received) {
-    if received.watched_by == Decider::NOBODY {
+pub(crate) fn watch<F: Tell>(
+    frame: &F,
+    place: Place,
+    device: u32,
+    (watched_by, raw): (Decider, Raw),
+) {
+    if watched_by == Decider::NOBODY {
         return;
     }
-    if let Some(arp) = &received.arp
-        && note(device, arp.spa.to_bits(), number(arp.sha))
+    if let Some(arp) = raw.parse()
+        && note_claim(device, arp.spa.to_bits(), arp.sha.pack()) != 0
     {
-        let change = Verdict {
-            action: Receive::Pass,
-            reason: Reason::FlipFlop,
-            decider: received.watched_by,
-        };
-        count(device, &change);
+        let counter = counter(watched_by, Reason::FlipFlop);
+        count(device, counter);
         let way = (device, Direction::Received);
-        report(frame, place, way, &change, Ipv4Addr::UNSPECIFIED);
+        report(frame, place, way, counter, Ipv4Addr::UNSPECIFIED);
     }
 }
 
-/// A hardware address as a number, for a register.
-#[inline(always)]
-fn number(Mac([a, b, c, d, e, f]): Mac) -> u64 {
-    u64::from_be_bytes([0, 0, a, b, c, d, e, f])
+/// [`note`], in a function that the verifier reads by itself, and for which the programs keep no
+/// registers and no stack.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn note_claim(device: u32, address: u32, sha: u64) -> u32 {
+    u32::from(note(device, address, Mac::unpack(sha)))
 }
 
-/// Whether it is another station than the last. A function of its own, so that the programs keep no
-/// registers and no stack for it; and of numbers alone, since what is pointed to must lie in memory,
-/// where the verifier finds what was never written of an `Option`.
-#[cold]
-#[inline(never)]
-fn note(device: u32, address: u32, sha: u64) -> bool {
+/// Whether it is another station than the last.
+#[inline(always)]
+fn note(device: u32, address: u32, sha: Mac) -> bool {
     let key = Key::new(Book::Own, device, Ipv4Addr::from_bits(address));
-    let [_, _, a, b, c, d, e, f] = sha.to_be_bytes();
-    let sha = Mac([a, b, c, d, e, f]);
     // SAFETY: the helper takes nothing.
     let now = unsafe { bpf_ktime_get_ns() };
     let Some(claim) = CLAIMS.get_ptr_mut(key) else {

@@ -4,16 +4,25 @@ use core::net::Ipv4Addr;
 
 use arpguard_common::{
     frame::{self, Frame, MAX_TAGS, Place, TAG_LEN},
-    judge::{self, Received},
+    judge,
     verdict::{Direction, Receive},
     wire::{Arp, FRAME_LEN, Mac},
 };
 use aya_ebpf::{
-    bindings::xdp_action::{XDP_DROP, XDP_PASS, XDP_TX},
+    bindings::{
+        xdp_action::{XDP_DROP, XDP_PASS, XDP_TX},
+        xdp_md,
+    },
     programs::XdpContext,
 };
 
-use crate::{count::count, defer::defer, report::report, tables::Maps, watch::watch};
+use crate::{
+    Even, apart,
+    count::count,
+    defer::defer,
+    report::{Tell, report, write},
+    watch::watch,
+};
 
 #[inline(always)]
 pub(crate) fn receive(ctx: &XdpContext) -> u32 {
@@ -22,22 +31,25 @@ pub(crate) fn receive(ctx: &XdpContext) -> u32 {
         return XDP_PASS;
     };
     let device = ctx.ingress_ifindex() as u32;
-    let received = judge::receive(&frame, place, &Maps, device);
-    let Received { verdict, arp, .. } = &received;
-    count(device, verdict);
+    let (raw, destination) = judge::read(&frame, place);
+    let due = apart::received(judge::seen_from(place, device), raw, destination);
+    let counter = usize::from(due.counter);
+    count(device, counter);
     let way = (device, Direction::Received);
-    report(&frame, place, way, verdict, Ipv4Addr::UNSPECIFIED);
-    watch(&frame, place, device, &received);
-    match verdict.act() {
+    report(&frame, place, way, counter, Ipv4Addr::UNSPECIFIED);
+    watch(&frame, place, device, (due.watched_by, raw));
+    match due.act {
         Receive::Pass => XDP_PASS,
         Receive::Drop => XDP_DROP,
-        Receive::Answer(mac) => match arp.and_then(|arp| answer(&frame, place, &arp, mac)) {
-            Some(()) => XDP_TX,
-            None => XDP_PASS,
-        },
+        Receive::Answer(mac) => {
+            match raw.parse().and_then(|arp| answer(&frame, place, &arp, mac)) {
+                Some(()) => XDP_TX,
+                None => XDP_PASS,
+            }
+        }
         Receive::Defer(mac) => {
-            if let Some(arp) = arp {
-                defer(device, arp, mac);
+            if let Some(arp) = raw.parse() {
+                defer(device, &arp, mac);
             }
             XDP_DROP
         }
@@ -48,10 +60,10 @@ pub(crate) fn receive(ctx: &XdpContext) -> u32 {
 /// a program sends; what stood behind the tags is cleared.
 #[inline(always)]
 fn answer(frame: &Packet<'_>, place: Place, arp: &Arp, mac: Mac) -> Option<()> {
-    *frame.window::<FRAME_LEN>(0)? = arp.reply(mac);
+    frame.window::<FRAME_LEN>(0)?.0 = arp.reply(mac);
     for tag in 0..MAX_TAGS {
         if tag < place.tags {
-            *frame.window::<TAG_LEN>(FRAME_LEN + tag * TAG_LEN)? = [0; TAG_LEN];
+            frame.window::<TAG_LEN>(FRAME_LEN + tag * TAG_LEN)?.0 = [0; TAG_LEN];
         }
     }
     Some(())
@@ -66,22 +78,36 @@ impl Packet<'_> {
         clippy::mut_from_ref,
         reason = "the bytes are the kernel's, not the context's"
     )]
-    fn window<const N: usize>(&self, at: usize) -> Option<&mut [u8; N]> {
+    fn window<const N: usize>(&self, at: usize) -> Option<&mut Even<N>> {
         let start = self.0.data() + at;
         if start + N > self.0.data_end() {
             return None;
         }
         // SAFETY: the kernel owns the bytes from data to data_end and lends them to this run of
-        // the program alone; the check above keeps the window inside. No two windows are alive at
-        // a time. An array of bytes has no alignment.
-        Some(unsafe { &mut *(start as *mut [u8; N]) })
+        // the program alone; the check above keeps the window inside, and `Even` says why it is
+        // aligned. No two windows are alive at a time.
+        Some(unsafe { &mut *(start as *mut Even<N>) })
     }
+}
+
+impl Tell for Packet<'_> {
+    #[inline(always)]
+    fn tell(&self, device: u32, told: u64) {
+        tell_xdp(self.0.ctx, device, told);
+    }
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn tell_xdp(ctx: *mut xdp_md, device: u32, told: u64) -> u32 {
+    write(&Packet(&XdpContext::new(ctx)), device, told);
+    0
 }
 
 impl Frame for Packet<'_> {
     #[inline(always)]
     fn read<const N: usize>(&self, at: usize) -> Option<[u8; N]> {
-        self.window(at).map(|bytes| *bytes)
+        self.window(at).map(|bytes| bytes.0)
     }
 
     /// A tag that the NIC took out is not to be seen here.

@@ -23,7 +23,7 @@ fn judged(direction: Direction, device: Device, frame: &[u8]) -> (Judged, Option
     };
     match direction {
         Direction::Received => {
-            let Received { verdict, arp, .. } =
+            let (Received { verdict, .. }, arp) =
                 judge::receive(frame, place, &Model, device.index());
             let out = match verdict.act() {
                 Receive::Pass => same,

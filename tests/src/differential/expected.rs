@@ -67,11 +67,11 @@ impl Expected {
         };
         match hook {
             Hook::Xdp | Hook::TcIngress => {
+                let (received, arp) = judge::receive(frame, place, tables, device);
                 let Received {
                     verdict,
-                    arp,
                     watched_by,
-                } = judge::receive(frame, place, tables, device);
+                } = received;
                 let (done, left) = match (verdict.act(), arp) {
                     (Receive::Answer(mac), Some(arp)) => {
                         (Done::Answer, answer(hook, frame, place, &arp, mac))

@@ -64,7 +64,7 @@ fn check_frame(hook: Hook, frame: &[u8], tables: &Drawn) {
         assert_eq!(expected.left, frame);
         return;
     };
-    let received = || judge::receive(frame, place, tables, DEVICE).verdict;
+    let received = || judge::receive(frame, place, tables, DEVICE).0.verdict;
     let sent = || judge::send(frame, place, tables, DEVICE);
     let (rewritten, answered) = match hook {
         Hook::Xdp | Hook::TcIngress => {

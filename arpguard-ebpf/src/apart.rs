@@ -1,0 +1,53 @@
+//! What the verifier reads by itself.
+//!
+//! A global function: the verifier proves once that it is safe whatever it is given, and takes what a
+//! call gives for a number that it knows nothing of. Were the judge a part of the programs, it would
+//! follow all that is done about a verdict for every way that leads to one, and loading would take
+//! twenty times as long. So it takes and gives numbers alone: [`arpguard_common::packed`].
+//!
+//! What it calls in turn is not apart. A call costs a packet nearly as much as a look-up, where the
+//! kernel guards returns.
+
+use arpguard_common::{
+    judge,
+    packed::Due,
+    policy::View,
+    wire::{Mac, Raw},
+};
+
+use crate::tables::Maps;
+
+/// [`judge::received`]: what is due to a packet of a device, in a frame to `destination`.
+#[inline(always)]
+pub(crate) fn received(device: u32, raw: Raw, destination: Mac) -> Due {
+    let Raw {
+        header,
+        sender,
+        addresses,
+    } = raw;
+    Due::unpack(judge_received(
+        device,
+        header,
+        sender,
+        addresses,
+        destination.pack(),
+    ))
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn judge_received(
+    device: u32,
+    header: u64,
+    sender: u64,
+    addresses: u64,
+    destination: u64,
+) -> u64 {
+    let raw = Raw {
+        header,
+        sender,
+        addresses,
+    };
+    let view = View::new(&Maps, device);
+    Due::of(&judge::received(raw, Mac::unpack(destination), &view)).pack()
+}
