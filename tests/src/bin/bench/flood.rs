@@ -228,10 +228,13 @@ pub(crate) fn drop(plan: &Plan) -> Section {
         .map(|size| (thousands(size), size, policy as fn(u32) -> String, size))
         .collect();
     policies.push(("1,000 prefixes".to_owned(), 1000, prefixes, 256_000));
+    // What a table of that size costs where the processor has the rule at hand.
+    let same = format!("{}, the same one asked for", thousands(largest));
+    policies.push((same.clone(), largest, policy, 1));
     for mode in ["native", "generic", "tc"] {
         for (title, size, policy, targets) in &policies {
             let name = format!("arpguard {mode}, {title}");
-            if plan.wants("drop", &name) {
+            if plan.wants("drop", &name) && (mode == "native" || *title != same) {
                 let file = directory.write("policy.toml", &policy(*size));
                 let pair = Pair::new(*targets);
                 pair.host.guard(&format!("hide 10.1.0.0 --attach {mode}"));
