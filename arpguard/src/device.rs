@@ -35,6 +35,16 @@ impl Device {
         self.addresses.iter().any(|own| own.address == address)
     }
 
+    /// Whether the kernel takes VLAN tags out of its frames before generic XDP gets them. It does so
+    /// once, for the first device that a frame comes by (`__netif_receive_skb_core` in
+    /// `net/core/dev.c`), and these get theirs from there.
+    pub fn is_untagged_behind_driver(&self) -> bool {
+        const KINDS: [&str; 5] = ["bond", "bridge", "ipvlan", "macvlan", "team"];
+        self.kind
+            .as_deref()
+            .is_some_and(|kind| KINDS.contains(&kind))
+    }
+
     /// Whether ARP can leave it: it is connected, and of a kind that speaks ARP.
     pub fn is_usable(&self) -> bool {
         self.link == Link::Up && self.unguardable.is_none()

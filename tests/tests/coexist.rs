@@ -1,16 +1,30 @@
 //! Other people's programs, qdiscs and filters stay; so do arpguard's own, through everything but
 //! `detach`, which leaves no trace.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on panics, also outside of #[test]"
+)]
 
 use std::{
     fs,
+    net::Ipv4Addr,
     path::{Path, PathBuf},
 };
 
+use arpguard_common::{
+    abi::counter,
+    verdict::{Mode, Policy, Reason},
+    wire::Mac,
+};
 use arpguard_tests::{
-    lab::Namespace,
+    arp::{self, Frame},
+    lab::{Namespace, Port},
+    pins::Pins,
     server::{pins, real_server},
 };
 use aya::programs::{SchedClassifier, TcAttachType};
+use nix::net::if_::if_nametoindex;
+use serde_json::Value;
 
 /// Programs that are somebody else's, to the arpguard in another namespace.
 fn somebody_else() -> (Namespace, Namespace, PathBuf) {
@@ -168,33 +182,67 @@ fn pins_are_for_root_alone() {
     }
 }
 
-#[test]
-fn a_bridge_is_guarded_in_place_of_its_ports_and_a_macvlan_by_itself() {
-    let (server, _peer) = real_server();
+/// A real server whose address is on a bridge over `eth0`.
+fn bridged() -> (Namespace, Namespace) {
+    let (server, peer) = real_server();
     server.sh("ip addr flush dev eth0");
     server.sh("ip link add br0 type bridge");
     server.sh("ip link set eth0 master br0");
     server.sh("ip link set br0 up");
     server.sh("ip addr add 192.168.18.10/24 dev br0");
+    (server, peer)
+}
+
+/// The devices that are guarded, and where received frames are judged.
+fn ingress_hooks(server: &Namespace) -> Vec<(String, String)> {
+    let status: Value = serde_json::from_str(&server.guard("-o json status")).unwrap();
+    let text = |device: &Value, field: &str| Some(device[field].as_str()?.to_owned());
+    let devices = status["devices"].as_array().unwrap().iter();
+    devices
+        .filter_map(|device| Some((text(device, "name")?, text(device, "ingress")?)))
+        .collect()
+}
+
+#[test]
+fn a_bridge_is_guarded_in_place_of_its_ports_and_a_macvlan_by_itself() {
+    let (server, _peer) = bridged();
     server.sh("ip link add mv0 link br0 type macvlan mode bridge");
     server.guard("hide 192.168.18.101 --rip 192.168.18.10");
+    let hooks = ingress_hooks(&server);
+    let names: Vec<_> = hooks.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["br0", "mv0"], "{hooks:?}");
+    // Without native XDP these are judged where VLAN tags are seen.
+    let sees_tags = |hook: &str| hook == "tcx" || hook == "clsact";
+    assert!(hooks.iter().all(|(_, hook)| sees_tags(hook)), "{hooks:?}");
     let status = server.guard("status");
-    let hooks: Vec<Vec<_>> = status
-        .lines()
-        .skip_while(|line| !line.starts_with("DEVICE"))
-        .skip(1)
-        .take_while(|line| !line.is_empty())
-        .map(|line| line.split_whitespace().take(2).collect())
-        .collect();
-    assert_eq!(
-        hooks,
-        [["br0", "xdp-generic"], ["mv0", "xdp-generic"]],
-        "{status}"
-    );
+    let why = "; generic XDP would get its frames without their VLAN tags\n";
+    assert_eq!(status.matches(why).count(), 2, "{status}");
     let port = server.arpguard(&["hide", "192.168.18.101", "--dev", "eth0"]);
     assert_eq!(
         port.stderr,
         "arpguard: guard: eth0: it is a port of a bridge or bond, which speaks ARP in its place; \
          guard br0 instead\n"
     );
+}
+
+#[test]
+fn a_rule_for_a_bridge_is_not_for_the_vlans_on_it_unless_told_to_miss_tags() {
+    let (server, peer) = bridged();
+    let asker = Port::open(&peer, "eth0");
+    let (mac, ip) = (Mac([2, 0, 0, 0, 0, 0x81]), Ipv4Addr::new(192, 168, 18, 129));
+    let asks = |target: [u8; 4]| arp::request(mac, ip, target.into());
+    for (mode, counted) in [("auto", 0), ("generic", 1)] {
+        server.guard(&format!(
+            "hide 192.168.18.101 --rip auto --dev br0 --attach {mode}"
+        ));
+        let index = server.enter(|| if_nametoindex("br0")).unwrap();
+        asker.send(&asks([192, 168, 18, 101]).tagged(&[(arp::Q, 10)]).bytes());
+        // What is answered was judged after it.
+        asker.send(&asks([192, 168, 18, 10]).bytes());
+        asker.until(|frame| Frame::read(frame).is_some_and(|arp| arp.op == arp::REPLY));
+        let cell = counter(Some((Policy::Hide, Mode::Enforce)), Reason::HiddenRequest);
+        let count = Pins::of(&server).counters().read(index).of(cell);
+        assert_eq!(count, counted, "{mode}");
+        server.guard("detach");
+    }
 }

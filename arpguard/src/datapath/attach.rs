@@ -26,6 +26,8 @@ use crate::{
 const VETH: &str = "on veth XDP would copy every packet";
 /// What is transmitted then wakes no peer without an XDP program (`veth_xdp_flush`).
 const VETH_NATIVE: &str = "answers are lost unless the peer has an XDP program too";
+/// Rules for the device would hold for the VLANs on it too.
+const UNTAGGED: &str = "generic XDP would get its frames without their VLAN tags";
 
 impl Datapath {
     /// What is attached to `device` now.
@@ -108,6 +110,7 @@ impl Datapath {
         let steps: &[Mode] = match mode {
             Mode::Auto if foreign.is_some() => &[Mode::Tc],
             Mode::Auto if is_veth(device) => &[Mode::Tc],
+            Mode::Auto if device.is_untagged_behind_driver() => &[Mode::Native, Mode::Tc],
             Mode::Auto => &[Mode::Native, Mode::Generic, Mode::Tc],
             Mode::Native => &[Mode::Native],
             Mode::Generic => &[Mode::Generic],
@@ -149,7 +152,11 @@ impl Datapath {
                     return self.set_note_text(device, &why.join("; "));
                 }
                 Err(error) if Some(step) == steps.last() => return Err(error),
-                Err(error) => why.push(error.to_string()),
+                Err(error) => {
+                    why.push(error.to_string());
+                    let left_out = mode == Mode::Auto && !steps.contains(&Mode::Generic);
+                    why.extend(left_out.then(|| UNTAGGED.to_owned()));
+                }
             }
         }
         Ok(())

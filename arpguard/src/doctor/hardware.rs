@@ -38,12 +38,10 @@ fn strips_vlan(facts: &Facts, device: &Device) -> Option<Finding> {
     let guard = facts.guards.get(name)?;
     let is_for_it = |rule: &&Rule| rule.device.as_ref() == Some(name);
     facts.policy.iter().find(is_for_it)?;
-    let is_bond = device.kind.as_deref() == Some("bond");
-    // Generic XDP gets a bond's frames after those of its ports, and between the two the kernel takes
-    // the tag out (`__netif_receive_skb_core` in net/core/dev.c), whatever rxvlan is.
-    let (what, cure) = if is_bond && guard.ingress.as_deref() == Some("xdp-generic") {
+    let is_generic = guard.ingress.as_deref() == Some("xdp-generic");
+    let (what, cure) = if is_generic && device.is_untagged_behind_driver() {
         (
-            "generic XDP gets the frames of a bond without their VLAN tags",
+            "generic XDP gets its frames without their VLAN tags",
             // Only what hides chooses the hook.
             facts
                 .policy

@@ -285,29 +285,30 @@ fn a_driver_that_resets_its_device_is_told_before_it_does() {
 }
 
 #[test]
-fn vlan_tags_are_taken_out_before_generic_xdp_of_a_bond() {
+fn vlan_tags_are_taken_out_before_generic_xdp_of_a_device_on_another() {
     let mut facts = guarded();
     facts.policy = [rule("192.168.18.101/32", Some("eth0"))]
         .into_iter()
         .collect();
     facts.hardware = [("eth0".to_owned(), Hardware::default())].into();
-    facts.host.devices[1].kind = Some("bond".to_owned());
     let stripped = |facts: &Facts| {
         let found = judge(facts).into_iter();
         let mut found = found.filter(|finding| finding.check == "stripped_vlan");
         let finding = found.next()?;
         finding.cure.map(|cure| cure.line(&Place::default()))
     };
-    for (hook, cure) in [
-        ("xdp-native", None),
-        (
-            "xdp-generic",
-            Some("arpguard hide 192.168.18.101 --rip auto --dev eth0 --attach tc"),
-        ),
-        ("tcx", None),
+    let cure = "arpguard hide 192.168.18.101 --rip auto --dev eth0 --attach tc";
+    for (kind, hook, cure) in [
+        (Some("bond"), "xdp-native", None),
+        (Some("bond"), "xdp-generic", Some(cure)),
+        (Some("bond"), "tcx", None),
+        (Some("bridge"), "xdp-generic", Some(cure)),
+        (Some("vlan"), "xdp-generic", None),
+        (None, "xdp-generic", None),
     ] {
+        facts.host.devices[1].kind = kind.map(str::to_owned);
         facts.guards = [guard("eth0", hook)].into();
-        assert_eq!(stripped(&facts).as_deref(), cure, "{hook}");
+        assert_eq!(stripped(&facts).as_deref(), cure, "{kind:?} {hook}");
     }
 }
 
