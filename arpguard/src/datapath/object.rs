@@ -59,7 +59,6 @@ pub(super) fn load(pins: &Pins) -> Result<()> {
 }
 
 fn load_unfinished(pins: &Pins) -> Result<Unfinished> {
-    raise_memory_limit();
     let mut object = parse(&mut EbpfLoader::new())?;
     let unfinished = pins.begin()?;
     load_programs(&mut object)?;
@@ -83,7 +82,6 @@ fn load_unfinished(pins: &Pins) -> Result<Unfinished> {
 
 /// Loads programs and maps that are gone with the process.
 pub(super) fn load_held() -> Result<(Maps, Programs)> {
-    raise_memory_limit();
     let mut object = parse(&mut EbpfLoader::new())?;
     load_programs(&mut object)?;
     let programs = Programs::find(|name| {
@@ -116,7 +114,6 @@ pub(super) fn load_over(pins: &Pins, directory: &Path) -> Result<()> {
 /// Maps that are not pinned cannot be named to the loader. So it makes its own, which what the
 /// programs read is then put in place of, before they are loaded.
 pub(super) fn load_beside(maps: &Maps, names: &[&str]) -> Result<Ebpf> {
-    raise_memory_limit();
     let policy = || MAPS.iter().filter(|name| !WRITTEN.contains(name));
     let mut loader = EbpfLoader::new();
     for name in policy() {
@@ -140,13 +137,14 @@ pub(super) fn load_beside(maps: &Maps, names: &[&str]) -> Result<Ebpf> {
     Ok(object)
 }
 
-/// Before Linux 5.11 the memory of maps counts against this limit. Elsewhere, or without the
-/// privilege, a failure means nothing yet.
+/// Before Linux 5.11 the memory of programs and maps counts against this limit. Elsewhere, or without
+/// the privilege, a failure means nothing yet.
 fn raise_memory_limit() {
     let _ = setrlimit(Resource::RLIMIT_MEMLOCK, RLIM_INFINITY, RLIM_INFINITY);
 }
 
 fn parse(loader: &mut EbpfLoader<'_>) -> Result<Ebpf> {
+    raise_memory_limit();
     // The programs read nothing of the kernel's own structures.
     loader
         .btf(None)
