@@ -17,5 +17,5 @@ pub use self::{
     port::Port,
     ring::ring_position,
     segment::{Segment, Wire},
-    skip::{Release, kernel, lacks, skip},
+    skip::{Release, kernel, lacks, skip, tc_hook},
 };

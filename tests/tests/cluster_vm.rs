@@ -11,7 +11,7 @@ use arpguard_common::wire::Mac;
 use arpguard_tests::{
     arp::{self, Frame, Q, REPLY},
     ipvs::{self, Ipvs, PORT, VIP, VLAN},
-    lab::{Namespace, Port, Segment, arpguard, skip},
+    lab::{Namespace, Port, Segment, arpguard, fewer, skip},
     running::eventually,
 };
 use serde_json::Value;
@@ -105,7 +105,8 @@ fn hidden_the_vip_stays_with_the_director_who_balances() {
             .guard(&format!("hide {VIP} --rip {}", server.ip));
     }
     cluster.forget();
-    assert_eq!(served(&cluster, 90), [30; 3]);
+    let each = fewer(30).max(4) as usize;
+    assert_eq!(served(&cluster, 3 * each), [each; 3]);
     // The director's own counters lag behind; the connections that it remembers do not.
     let table = cluster.director.host.sh("ipvsadm -L -n -c");
     for server in &cluster.servers {
@@ -255,10 +256,12 @@ fn a_vlan_on_a_bond_is_guarded_on_its_own() {
     assert_eq!(bonded.all(), [false; 3]);
 
     // Generic XDP on a bond comes after its ports, where the kernel takes the tag out of the frame: a
-    // rule for the bond alone then holds for the VLANs on it too, and doctor says so.
+    // rule for the bond alone then holds for the VLANs on it too, and doctor says so. A bond has native
+    // XDP from Linux 5.15 on.
     for (mode, in_the_vlan, found) in [
         ("generic", false, &["stripped_vlan"] as &[_]),
         ("tc", true, &[]),
+        ("auto", true, &[]),
     ] {
         bonded.server.guard("detach");
         let hide = format!("hide {VIP} --rip auto --attach {mode} --dev");

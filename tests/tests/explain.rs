@@ -11,7 +11,7 @@ use arpguard_tests::{
     arp,
     cases::{Case, Direction, Judged, cases, is_reply},
     fixture::{Device, RIP, RealServer, VIP},
-    lab::{Namespace, Output, Wire, arpguard, patience},
+    lab::{Namespace, Output, Wire, arpguard, patience, tc_hook},
     pair::Pair,
     pins::Pins,
     running::Directory,
@@ -341,7 +341,7 @@ rule     hide 192.168.18.101 on every device, sender 192.168.18.10
 program  arpguard_in (tcx), the one that is attached
 then     the kernel never gets it, and nothing is answered
 "
-            .to_owned()
+            .replace("tcx", tc_hook())
         )
     );
     assert_eq!(
@@ -356,7 +356,7 @@ program  arpguard_out (tcx), the one that is attached
 then     it leaves by eth0 as who-has 192.168.18.129 tell 192.168.18.10 (02:00:00:00:00:10 > ff:ff:ff:ff:ff:ff)
 kernel   the kernel itself would ask as 192.168.18.101: arp_announce is 0 on eth0
 "
-            .to_owned()
+            .replace("tcx", tc_hook())
         )
     );
     assert_eq!(
@@ -370,7 +370,7 @@ rule     hide 192.168.18.101 on every device, sender 192.168.18.10
 program  arpguard_in (tcx), the one that is attached
 then     the answer of the program leaves: reply 192.168.18.10 is-at 02:00:00:00:00:10 (02:00:00:00:00:10 > 02:00:00:00:00:01)
 "
-            .to_owned()
+            .replace("tcx", tc_hook())
         )
     );
     server.set("net/ipv4/conf/eth0/arp_ignore", "1");
@@ -386,17 +386,18 @@ rule     none decides
 program  arpguard_in (tcx), the one that is attached
 then     the kernel answers nothing: arp_ignore is 1 on eth0, and 192.168.18.103 is lo's
 "
-            .to_owned()
+            .replace("tcx", tc_hook())
         )
     );
     let (status, json) = explain(&server, "192.168.18.101 --kind announcement --sent -o json");
     let index = server.enter(|| nix::net::if_::if_nametoindex("eth0").unwrap());
+    let hook = tc_hook();
     assert_eq!(
         (status, json),
         (
             0,
             format!(
-                r#"{{"frame":null,"device":"eth0","index":{index},"direction":"sent","kind":"announcement","operation":1,"sha":"02:00:00:00:00:10","spa":"192.168.18.101","tha":"00:00:00:00:00:00","tpa":"192.168.18.101","source":"02:00:00:00:00:10","destination":"ff:ff:ff:ff:ff:ff","hook":"tcx","program":"arpguard_out","attached":true,"reason":"leaking_announcement","outcome":"dropped","policy":"hide","audit":false,"rule":{{"policy":"hide","address":"192.168.18.101/32","device":null,"rip":"192.168.18.10","shield":false,"audit":false,"same_subnet":false,"promoted":false,"mac":null,"when":null,"forced":false}},"rip":null,"out":null,"kernel":null,"reply":null,"answer":null,"sender":null,"leak":null}}
+                r#"{{"frame":null,"device":"eth0","index":{index},"direction":"sent","kind":"announcement","operation":1,"sha":"02:00:00:00:00:10","spa":"192.168.18.101","tha":"00:00:00:00:00:00","tpa":"192.168.18.101","source":"02:00:00:00:00:10","destination":"ff:ff:ff:ff:ff:ff","hook":"{hook}","program":"arpguard_out","attached":true,"reason":"leaking_announcement","outcome":"dropped","policy":"hide","audit":false,"rule":{{"policy":"hide","address":"192.168.18.101/32","device":null,"rip":"192.168.18.10","shield":false,"audit":false,"same_subnet":false,"promoted":false,"mac":null,"when":null,"forced":false}},"rip":null,"out":null,"kernel":null,"reply":null,"answer":null,"sender":null,"leak":null}}
 "#
             )
         )
@@ -440,7 +441,7 @@ program  arpguard_out (tcx), the one that is attached
 then     it leaves by eth0
 leak     the LAN learns it by eth0: the rule (hide 192.168.18.101 on every device, sender 192.168.18.10, audit) only counts
 "
-            .to_owned()
+            .replace("tcx", tc_hook())
         )
     );
     let (status, text) = explain(&server, "192.168.18.101 --dev eth0");

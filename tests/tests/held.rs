@@ -17,7 +17,7 @@ use std::{
 use arpguard_common::wire::Mac;
 use arpguard_tests::{
     arp::{self, Frame},
-    lab::{Namespace, Output, Port, Wire, arpguard},
+    lab::{Namespace, Output, Port, Wire, arpguard, tc_hook},
     running::{Directory, eventually},
     server::real_server,
 };
@@ -330,13 +330,16 @@ fn a_frame_is_explained_by_the_programs_that_it_holds() {
     let told_of = |arguments: &[&str]| told(&server, socket, arguments);
     assert_eq!(
         told_of(&["explain", "192.168.18.101"]),
-        "\
+        format!(
+            "\
 eth0 received: who-has 192.168.18.101 tell 192.168.18.1 (02:00:00:00:00:01 > ff:ff:ff:ff:ff:ff)
 verdict  dropped, hidden_request: it asks for an address that is hidden here
 rule     hide 192.168.18.101 on every device, sender auto
-program  arpguard_in (tcx), the one that is attached
+program  arpguard_in ({}), the one that is attached
 then     the kernel never gets it, and nothing is answered
-"
+",
+            tc_hook()
+        )
     );
     let status = told_of(&["status"]);
     assert!(status.ends_with("no ARP was seen yet\n"), "{status}");

@@ -17,6 +17,12 @@ pub fn kernel() -> Release {
     (next(), next())
 }
 
+/// Where this kernel attaches what it judges at the TC hook, as arpguard names it.
+pub fn tc_hook() -> &'static str {
+    const TCX: Release = (6, 6);
+    if kernel() < TCX { "clsact" } else { "tcx" }
+}
+
 /// Whether the test of this thread is left out, as the kernel is older than `first`, which brought
 /// `what`; then that is said.
 pub fn lacks(what: &str, first: Release) -> bool {
