@@ -12,7 +12,7 @@ use arpguard_common::{abi::FORMER, wire::Mac};
 use arpguard_tests::{
     arp,
     former::lay_out,
-    lab::{Namespace, Port},
+    lab::{Namespace, Port, fewer, slower},
     pins::Pins,
     server::{pins, real_server},
 };
@@ -170,7 +170,7 @@ fn under_a_flood(work: impl Fn(&Namespace, &str)) {
 #[test]
 fn another_build_s_programs_are_replaced() {
     under_a_flood(|server, mode| {
-        for _ in 0..10 {
+        for _ in 0..fewer(10) {
             let before = attached(server);
             assert_eq!(before.len(), 2, "{mode}: {before:?}");
             Pins::of(server).pretend_another_build();
@@ -195,13 +195,16 @@ fn an_older_version_s_state_is_brought_over() {
         server.guard("hide 192.168.18.103 --dev eth0 --shield --audit");
         server.guard("hide 192.168.18.105");
         server.guard("promote 10.1.0.1 192.168.18.105 --force --count 0");
-        for (version, verb) in [
+        let all = [
             (1, "list"),
             (2, "list"),
-            (3, "list"),
             (2, "status"),
+            (3, "list"),
             (1, "hide 192.168.18.101 --rip 192.168.18.10"),
-        ] {
+        ];
+        // Each loads the programs beside the flood.
+        let some = if slower() > 1 { &all[3..] } else { &all };
+        for &(version, verb) in some {
             let (list, before) = (server.guard("list"), attached(server));
             server.guard("hide 192.168.18.104");
             let former = Former::of(server, version);
@@ -240,9 +243,12 @@ fn an_older_version_s_state_can_be_detached() {
 #[test]
 fn a_link_that_was_detached_and_is_still_pinned_stops_nothing() {
     let (server, _peer) = real_server();
-    server.guard("hide 192.168.18.101 --rip 192.168.18.10");
+    server.guard("hide 192.168.18.101 --rip 192.168.18.10 --attach native");
     let pins = Pins::of(&server);
-    for link in pins.list("links") {
+    // Before Linux 6.6 the egress hook has a filter, which is no link.
+    let links = pins.list("links");
+    assert!(!links.is_empty());
+    for link in &links {
         let link = pins.directory().join("links").join(link);
         server.run([
             "bpftool",
@@ -252,7 +258,7 @@ fn a_link_that_was_detached_and_is_still_pinned_stops_nothing() {
             link.to_str().unwrap(),
         ]);
     }
-    assert_eq!(attached(&server), [""; 0]);
+    assert_eq!(attached(&server).len(), 2 - links.len());
     pins.pretend_another_build();
     server.guard("hide 192.168.18.102 --rip 192.168.18.10");
     assert_eq!(attached(&server).len(), 2);
