@@ -32,6 +32,9 @@ pub(crate) enum Selection<'a> {
 /// whole table of cases (hidden, pinned, strict), and an agent that holds what it cannot pin.
 const BRIEF: [&str; 4] = ["cluster_vm", "held", "test_run", "veth"];
 
+/// The folder of the crate with the tests that need a kernel.
+const TESTS: &str = "tests";
+
 /// Files of tests that say nothing about a kernel that the others do not, and why.
 const APART: [(&str, &str); 1] = [(
     "soak",
@@ -50,8 +53,11 @@ struct Program {
 /// `arpguard` as the binary that they try.
 pub(super) fn script(selection: Selection, arpguard: &Path) -> Result<String> {
     let mut build = cargo::cargo();
+    // Of the whole workspace, as the features of what they depend on are chosen by it: so nothing is
+    // compiled once more for the tests under this machine's own kernel.
     build
-        .args(["test", "--package", "arpguard-tests", "--no-run"])
+        .args(["test", "--workspace", "--exclude", "arpguard-ebpf"])
+        .args(["--test", "*", "--no-run"])
         .arg("--message-format=json-render-diagnostics")
         .stderr(Stdio::inherit());
     let output = build.output().context("build: the tests: cargo")?;
@@ -81,6 +87,9 @@ fn programs(messages: &str) -> Result<Vec<Program>> {
             continue;
         }
         let directory = Path::new(manifest).parent().unwrap_or(Path::new("/"));
+        if !directory.ends_with(TESTS) {
+            continue;
+        }
         programs.push(Program {
             name: name.to_owned(),
             path: path.into(),
@@ -136,6 +145,7 @@ mod tests {
 {"reason":"compiler-artifact","manifest_path":"/p/tests/Cargo.toml","target":{"name":"veth"},"profile":{"test":true},"executable":"/t/veth-1"}
 {"reason":"compiler-artifact","manifest_path":"/p/tests/Cargo.toml","target":{"name":"soak"},"profile":{"test":true},"executable":"/t/soak-1"}
 {"reason":"compiler-artifact","manifest_path":"/p/tests/Cargo.toml","target":{"name":"cli"},"profile":{"test":true},"executable":"/t/cli-1"}
+{"reason":"compiler-artifact","manifest_path":"/p/tests/fuzz/Cargo.toml","target":{"name":"corpus"},"profile":{"test":true},"executable":"/t/corpus-1"}
 {"reason":"build-finished","success":true}
 "#;
 
