@@ -27,9 +27,10 @@ impl Mac {
 
     /// From a number.
     #[inline(always)]
-    pub const fn unpack(number: u64) -> Self {
-        let [a, b, c, d, e, f, ..] = number.to_ne_bytes();
-        Self([a, b, c, d, e, f])
+    pub fn unpack(number: u64) -> Self {
+        let mut bytes = [0; 6];
+        bytes.copy_from_slice(&number.to_ne_bytes()[..6]);
+        Self(bytes)
     }
 }
 

@@ -191,11 +191,10 @@ impl Arp {
     pub fn reply(&self, sha: Mac) -> [u8; FRAME_LEN] {
         let mut frame = [0; FRAME_LEN];
         let mut at = 0;
+        // Parts are copied as they are, so that no compiler takes them apart.
         let mut put = |bytes: &[u8]| {
-            for byte in bytes {
-                frame[at] = *byte;
-                at += 1;
-            }
+            frame[at..][..bytes.len()].copy_from_slice(bytes);
+            at += bytes.len();
         };
         put(&self.sha.0);
         put(&sha.0);

@@ -341,9 +341,13 @@ fn a_change_that_fails_in_the_middle_is_undone() {
     let _other = second_device(&server);
     let directory = Directory::new();
     server.guard("hide 192.168.18.101 --rip 192.168.18.10");
+    server.guard("answer 192.168.18.103 --dev eth0 --when tcp:80");
     let before = (server.guard("list"), server.guard("save"));
-    // One prefix more than there is room for.
-    let mut text = "devices = 'eth0'\n[[hide]]\nip = [".to_owned();
+    // Another check, another address under one, and one prefix more than there is room for.
+    let mut text = "devices = 'eth0'\n\
+        [[answer]]\nip = ['192.168.18.103', '192.168.18.104']\ndev = ['eth0']\nwhen = 'false'\n\
+        [[hide]]\nip = ["
+        .to_owned();
     for number in 0..=1_u32 << 16 {
         let address = Ipv4Addr::from_bits(u32::from_be_bytes([10, 64, 0, 0]) + number * 2);
         write!(text, "'{address}/31',").unwrap();

@@ -4,7 +4,7 @@
 use std::{
     fs,
     io::{Read as _, Write as _},
-    net::{Ipv4Addr, Shutdown},
+    net::{Ipv4Addr, Shutdown, TcpListener},
     os::unix::{
         fs::PermissionsExt as _,
         net::{UnixListener, UnixStream},
@@ -12,6 +12,7 @@ use std::{
     path::PathBuf,
     process::{Child, Command, Stdio},
     thread,
+    time::Duration,
 };
 
 use arpguard_common::wire::Mac;
@@ -383,4 +384,49 @@ fn a_pin_with_a_fallback_is_told_by_the_socket_and_moved() {
     assert!(routed());
     assert_eq!(told(&server, socket, &["unpin", "192.168.18.102"]), "");
     assert!(!routed());
+}
+
+/// The hardware address that is told for `address`, where one is.
+fn told_for(port: &Port, address: Ipv4Addr) -> Option<Mac> {
+    port.drain();
+    port.send(&arp::request(CLIENT, CLIENT_IP, address).bytes());
+    let heard = port.collect(Duration::from_millis(200));
+    let mut heard = heard.iter().filter_map(|frame| Frame::read(frame));
+    heard
+        .find(|arp| arp.op == arp::REPLY && arp.spa == address)
+        .map(|arp| arp.sha)
+}
+
+#[test]
+fn a_check_is_told_by_the_socket_and_made_by_who_holds_the_programs() {
+    let (server, peer) = real_server();
+    let directory = Directory::new("held-check");
+    let socket = &directory.file("socket");
+    let _agent = Agent::start(&server, socket);
+    let port = Port::open(&peer, "eth0");
+    let answered = Ipv4Addr::new(192, 168, 18, 103);
+    let under = |check: &str| {
+        let line = format!("answer 192.168.18.103 --dev eth0 --when {check}");
+        let words: Vec<_> = line.split_whitespace().collect();
+        assert_eq!(told(&server, socket, &words), "");
+        let line = format!("answer  192.168.18.103  eth0    auto    when {check}\n");
+        let list = told(&server, socket, &["list"]);
+        assert!(list.contains(&line), "{list}");
+    };
+    under("tcp:8080");
+    assert_eq!(told_for(&port, answered), None);
+    server.sh("ip addr add 192.168.18.103/32 dev lo");
+    let listener = server.enter(|| TcpListener::bind((answered, 8080)).unwrap());
+    let own = Mac([2, 0, 0, 0, 0, 0x10]);
+    eventually("it is answered", || told_for(&port, answered) == Some(own));
+    under("false");
+    eventually("it is silent", || told_for(&port, answered).is_none());
+    under("true");
+    eventually("it is answered again", || {
+        told_for(&port, answered) == Some(own)
+    });
+    drop(listener);
+    let unanswer = ["unanswer", "192.168.18.103"];
+    assert_eq!(told(&server, socket, &unanswer), "");
+    assert!(!told(&server, socket, &["list"]).contains("192.168.18.103"));
 }

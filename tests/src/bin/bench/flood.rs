@@ -193,6 +193,14 @@ pub(crate) fn policy(count: u32) -> String {
     format!("[[hide]]\nip = [{}]\n", all.join(",\n"))
 }
 
+/// So many addresses answered, unless somebody else is heard to have them.
+fn answered(count: u32) -> String {
+    let all: Vec<String> = (0..count)
+        .map(|number| format!("\"{}\"", address(number)))
+        .collect();
+    format!("[[answer]]\nip = [{}]\ndev = [\"eth0\"]\n", all.join(",\n"))
+}
+
 fn prefixes(count: u32) -> String {
     let all: Vec<String> = (0..count)
         .map(|number| format!("\"{}/24\"", address(number * 256)))
@@ -278,9 +286,11 @@ pub(crate) fn answer(plan: &Plan) -> Section {
     for mode in ["native", "tc"] {
         let name = format!("arpguard {mode}");
         if plan.wants("answer", &name) {
+            let directory = Directory::new("bench-answer");
+            let file = directory.write("policy.toml", &answered(1000));
             let mut pair = Pair::new(1000);
             pair.host.guard(&format!("hide 10.200.0.0 --attach {mode}"));
-            pair.host.guard("answer 10.1.0.0/16 --dev eth0 --force");
+            pair.host.guard(&format!("apply {file}"));
             assert_mode(&pair.host, mode);
             if mode == "native" {
                 // What XDP sends stays out of the kernel: the cheapest end takes it.
