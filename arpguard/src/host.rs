@@ -27,7 +27,11 @@ pub use self::{
     sysctl::{Setting, Sysctls},
     vendors::vendors,
 };
-use crate::{device::Device, error::Result, netlink::Netlink};
+use crate::{
+    device::{Device, Unguardable},
+    error::Result,
+    netlink::Netlink,
+};
 
 /// The devices of a network namespace, in the order of their indexes.
 #[derive(Clone, Debug, Default)]
@@ -81,6 +85,14 @@ impl Host {
         self.devices
             .iter()
             .filter(|device| device.unguardable.is_none())
+    }
+
+    /// The ports of a bridge or bond.
+    pub fn ports(&self, device: &Device) -> impl Iterator<Item = &Device> {
+        let port = Some(Unguardable::Port(device.index));
+        self.devices
+            .iter()
+            .filter(move |one| one.unguardable == port)
     }
 
     /// The device that has this address.

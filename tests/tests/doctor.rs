@@ -13,8 +13,9 @@ use std::{
 
 use arpguard_common::wire::Mac;
 use arpguard_tests::{
+    arp,
     former::lay_out,
-    lab::{Namespace, Output, Wire, arpguard},
+    lab::{Namespace, Output, Port, Wire, arpguard},
     running::{Agent, Directory, eventually},
     server::{pins, real_server},
 };
@@ -253,6 +254,52 @@ fn proxies_are_found() {
     assert_eq!(examine(&server), (0, Vec::new()));
     server.set("net/ipv4/conf/eth0/forwarding", "1");
     cured(&server, "proxy_arp", "warning", &[]);
+}
+
+#[test]
+fn single_addresses_that_are_proxied_for_are_found() {
+    let (server, peer) = real_server();
+    second(&server, &peer, "eth1");
+    server.sh("ip addr add 10.9.0.10/24 dev eth1");
+    for address in ["10.9.0.1", "10.9.0.2", VIP] {
+        server.sh(&format!("ip neigh add proxy {address} dev eth0"));
+    }
+    // Without forwarding nothing is proxied, nor is what is behind the device itself.
+    server.set("net/ipv4/conf/eth0/forwarding", "0");
+    assert_eq!(examine(&server), (0, Vec::new()));
+    server.set("net/ipv4/conf/eth0/forwarding", "1");
+    let (status, found) = examine(&server);
+    assert_eq!(
+        (status, checks(&found)),
+        (0, vec![("proxy_entry", "warning", "eth0")])
+    );
+    let what = "it answers for 10.9.0.1, 10.9.0.2 (ip neigh proxy)";
+    assert_eq!(found[0]["what"], what);
+    let asker = Port::open(&peer, "eth0");
+    let (mac, ip) = (Mac([2, 0, 0, 0, 0, 0x81]), [192, 168, 18, 129].into());
+    let answers = |address: [u8; 4]| {
+        for target in [address, [192, 168, 18, 10]] {
+            asker.send(&arp::request(mac, ip, target.into()).bytes());
+        }
+        let reply = |frame: &[u8], spa: [u8; 4]| {
+            arp::Frame::read(frame)
+                .is_some_and(|arp| arp.op == arp::REPLY && arp.spa.octets() == spa)
+        };
+        let heard = asker.until(|frame| reply(frame, [192, 168, 18, 10]));
+        heard.iter().any(|frame| reply(frame, address))
+    };
+    // A proxy may take its time (proxy_delay).
+    server.sh("sysctl -qw net.ipv4.neigh.eth0.proxy_delay=0");
+    assert!(answers([10, 9, 0, 1]));
+    // What arpguard hides is not answered for.
+    server.guard("hide 10.9.0.1 --dev eth0");
+    assert!(!answers([10, 9, 0, 1]));
+    let (_, found) = examine(&server);
+    assert_eq!(found[0]["what"], "it answers for 10.9.0.2 (ip neigh proxy)");
+    cured(&server, "proxy_entry", "warning", &[]);
+    server.guard("detach");
+    cured(&server, "proxy_entry", "warning", &[]);
+    assert!(!answers([10, 9, 0, 1]));
 }
 
 #[test]

@@ -68,10 +68,13 @@ pub struct Facts {
     pub policy: Policy,
     /// How each device is guarded.
     pub guards: BTreeMap<String, Guard>,
-    /// What is known of the devices' drivers.
+    /// What is known of the drivers of devices and their ports.
     pub hardware: BTreeMap<String, Hardware>,
     /// Settings of the devices.
     pub sysctls: Sysctls,
+    /// What the kernel answers for by proxy on devices that forward, as it was told to for single
+    /// addresses: the device's name and the address, which is routed by another device.
+    pub proxied: Vec<(String, Ipv4Addr)>,
     /// Processes that know of ARP.
     pub processes: Processes,
     /// The kernel, where it tells.

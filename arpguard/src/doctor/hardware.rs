@@ -49,10 +49,15 @@ fn strips_vlan(facts: &Facts, device: &Device) -> Option<Finding> {
                 .find(is_for_it)
                 .map(|rule| rule.again(&facts.host, " --attach tc")),
         )
-    } else if guard.is_xdp() && facts.hardware.get(name)?.strips_vlan {
+    } else if guard.is_xdp() {
+        let off = |name: &str| format!("ethtool -K {} rxvlan off", word(name));
+        let commands: Vec<_> = stripping(facts, device).map(off).collect();
+        if commands.is_empty() {
+            return None;
+        }
         (
-            "it takes VLAN tags out of received frames (rxvlan)",
-            Some(Cure::host(format!("ethtool -K {} rxvlan off", word(name)))),
+            "VLAN tags are taken out of received frames (rxvlan)",
+            Some(Cure::Host(commands)),
         )
     } else {
         return None;
@@ -65,4 +70,21 @@ fn strips_vlan(facts: &Facts, device: &Device) -> Option<Finding> {
         why: "XDP does not see them, so rules for it alone hold for the VLANs on it too".to_owned(),
         cure,
     })
+}
+
+/// The NICs that take the tags out of what a device receives: itself, or of its ports those that do.
+/// Native XDP of a bond runs in the drivers of its ports, and the bond's own setting says nothing.
+fn stripping<'a>(facts: &'a Facts, device: &'a Device) -> impl Iterator<Item = &'a str> {
+    let strips = |device: &&Device| {
+        let hardware = facts.hardware.get(&device.name);
+        hardware.is_some_and(|hardware| hardware.strips_vlan)
+    };
+    let ports: Vec<_> = facts.host.ports(device).collect();
+    let nics = if ports.is_empty() {
+        vec![device]
+    } else {
+        ports
+    };
+    let stripping = nics.into_iter().filter(strips);
+    stripping.map(|device| device.name.as_str())
 }

@@ -1,11 +1,14 @@
 //! Looking at everything, without changing anything.
 
+use std::net::Ipv4Addr;
+
 use super::{Facts, Guard, Rule, State, agent, daemons};
 use crate::{
     control,
     datapath::{self, Reader, Store},
+    device::Device,
     error::{Error, Result},
-    host::{Hardware, Host, Processes, Release, Sysctls},
+    host::{Hardware, Host, Lookup, Processes, Proxy, Release, Sysctls, Way, proxies},
     netlink::Netlink,
     policy,
     render::{rules, status},
@@ -46,8 +49,14 @@ pub async fn observe(netlink: &Netlink, source: Source, chosen: Vec<String>) -> 
         "the kernel's release",
         Release::running().map(Some),
     );
+    match proxied(netlink, &facts.host).await {
+        Ok(proxied) => facts.proxied = proxied,
+        Err(error) => facts.unseen.push(error.to_string()),
+    }
+    let with_ports = |device| std::iter::once(device).chain(facts.host.ports(device));
     let asked: Result<_, _> = facts
         .speaking()
+        .flat_map(with_ports)
         .map(|device| Ok((device.name.clone(), Hardware::of(&device.name)?)))
         .collect();
     facts.hardware = seen(&mut facts, "drivers", asked);
@@ -75,6 +84,29 @@ fn seen<T: Default>(facts: &mut Facts, what: &str, read: std::io::Result<T>) -> 
         facts.unseen.push(format!("{what}: {cause}"));
         T::default()
     })
+}
+
+/// The entries of `ip neigh … proxy` that have an effect where their device forwards: the kernel asks
+/// for them last, and not for addresses of its own or those behind the device (`arp_process` in
+/// `net/ipv4/arp.c`).
+async fn proxied(netlink: &Netlink, host: &Host) -> Result<Vec<(String, Ipv4Addr)>> {
+    let mut proxied = Vec::new();
+    for Proxy { device, address } in proxies(netlink).await? {
+        let lookup = Lookup {
+            source: None,
+            target: address,
+            device: None,
+        };
+        let Way::Through(out) = lookup.way(netlink).await? else {
+            continue;
+        };
+        let is_asked = |one: &&Device| one.index != out && device.is_none_or(|of| of == one.index);
+        let devices = host.guardable().filter(is_asked);
+        proxied.extend(devices.map(|device| (device.name.clone(), address)));
+    }
+    // The kernel tells them in the order of its hash table.
+    proxied.sort_unstable();
+    Ok(proxied)
 }
 
 /// The rules, and how devices are guarded; `None` where an older version has made the state.

@@ -1,13 +1,21 @@
 //! Settings of the kernel that do nothing, or more than meant.
 
-use super::{Cure, Facts, Finding, Severity, cure::key};
+use std::net::Ipv4Addr;
+
+use super::{
+    Cure, Facts, Finding, Severity,
+    cure::{key, word},
+};
 use crate::{
     device::{Device, Unguardable},
     host::Setting,
 };
 
 pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
-    on_loopback(facts).chain(proxies(facts)).collect()
+    on_loopback(facts)
+        .chain(proxies(facts))
+        .chain(entries(facts))
+        .collect()
 }
 
 /// `arp_ignore` and the like on `lo`, where no ARP is spoken.
@@ -65,5 +73,30 @@ fn proxies(facts: &Facts) -> impl Iterator<Item = Finding> {
                 set.map(|(of, _)| (of, Setting::ProxyArp.name(), 0)),
             )),
         }
+    })
+}
+
+/// Devices that answer for single addresses, and were told to (`ip neigh add proxy`).
+fn entries(facts: &Facts) -> impl Iterator<Item = Finding> {
+    let forwards =
+        |device: &&Device| facts.sysctls.effective(&device.name, Setting::Forwarding) > 0;
+    facts.speaking().filter(forwards).filter_map(|device| {
+        let name = &device.name;
+        let answered = |entry: &&(String, Ipv4Addr)| {
+            entry.0 == *name && !facts.is_hidden(name, entry.1)
+        };
+        let entries = facts.proxied.iter().filter(answered);
+        let addresses: Vec<_> = entries.map(|(_, address)| address.to_string()).collect();
+        let delete = |address: &String| format!("ip neigh del proxy {address} dev {}", word(name));
+        (!addresses.is_empty()).then(|| Finding {
+            check: "proxy_entry",
+            severity: Severity::Warning,
+            subject: name.clone(),
+            what: format!("it answers for {} (ip neigh proxy)", addresses.join(", ")),
+            why: "what neighbours send there comes to this host, which forwards it by another device; \
+                  arp_ignore is not consulted for these"
+                .to_owned(),
+            cure: Some(Cure::Host(addresses.iter().map(delete).collect())),
+        })
     })
 }

@@ -313,6 +313,43 @@ fn vlan_tags_are_taken_out_before_generic_xdp_of_a_device_on_another() {
 }
 
 #[test]
+fn what_is_taken_out_of_a_bond_s_frames_is_up_to_its_ports() {
+    let mut facts = guarded();
+    facts.policy = [rule("192.168.18.101/32", Some("eth0"))]
+        .into_iter()
+        .collect();
+    facts.host.devices[1].kind = Some("bond".to_owned());
+    for (index, name) in [(3, "eth1"), (4, "eth2")] {
+        let mut port = device(index, name, &[]);
+        port.unguardable = Some(Unguardable::Port(2));
+        facts.host.devices.push(port);
+    }
+    let lines = |facts: &Facts| -> Vec<_> {
+        let cures = judge(facts).into_iter().filter_map(|found| found.cure);
+        cures.map(|cure| cure.line(&Place::default())).collect()
+    };
+    for (stripping, line) in [
+        (&["eth0"] as &[_], None),
+        (&["eth0", "eth2"], Some("ethtool -K eth2 rxvlan off")),
+        (
+            &["eth1", "eth2"],
+            Some("ethtool -K eth1 rxvlan off && ethtool -K eth2 rxvlan off"),
+        ),
+    ] {
+        let hardware = |name: &str| Hardware {
+            strips_vlan: stripping.contains(&name),
+            ..Hardware::default()
+        };
+        let names = ["eth0", "eth1", "eth2"].into_iter();
+        facts.hardware = names
+            .map(|name| (name.to_owned(), hardware(name)))
+            .collect();
+        let expected: Vec<_> = line.into_iter().collect();
+        assert_eq!(lines(&facts), expected, "{stripping:?}");
+    }
+}
+
+#[test]
 fn of_several_daemons_of_a_name_one_is_told() {
     let mut facts = guarded();
     for (id, name) in [(7, "keepalived"), (8, "keepalived"), (9, "bash")] {
