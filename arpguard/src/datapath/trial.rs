@@ -37,6 +37,8 @@ pub struct Trial {
     counters: PerCpuHashMap<MapData, u32, Counters>,
     device: u32,
     direction: Direction,
+    /// Where it is attached.
+    hook: Hook,
     /// The one that is run.
     program: &'static str,
     is_attached: bool,
@@ -112,6 +114,7 @@ impl Datapath {
             counters,
             device: device.index,
             direction,
+            hook,
             program: attached.name,
             is_attached,
         })
@@ -201,7 +204,7 @@ impl Trial {
         };
         let is_tag = [ETHERTYPE_8021Q, ETHERTYPE_8021AD].contains(&u16::from_be_bytes(*kind));
         let is_priority = high & 0x0f == 0 && *low == 0;
-        if self.program == program::TC_INGRESS && is_tag && is_priority {
+        if self.hook == Hook::Tc(Side::Ingress) && is_tag && is_priority {
             let (before, rest) = frame.split_at(TAG_AT);
             let behind = rest.get(TAG_LEN..).unwrap_or_default();
             return [before, behind].concat().into();
