@@ -1,10 +1,11 @@
 //! What arpguard says where the kernel or its surroundings lack something, and what it makes of
 //! mount namespaces.
 
-use std::{io, os::unix::process::CommandExt as _, process::Command};
+use std::{fs, io, os::unix::process::CommandExt as _, process::Command};
 
 use arpguard_tests::{
     lab::{Output, arpguard},
+    running::{Directory, eventually, logging},
     server::{pins, real_server},
 };
 
@@ -121,4 +122,40 @@ fn each_network_namespace_has_its_own_policy() {
     assert!(!one.guard("list").contains("192.168.18.102"));
     one.guard("detach");
     assert!(other.guard("list").contains("192.168.18.102"));
+}
+
+#[test]
+fn a_bpffs_that_is_unmounted_under_the_agent_is_told_and_what_is_hidden_comes_back_with_it() {
+    let (server, _peer) = real_server();
+    let directory = Directory::new("unmounted");
+    let (bpffs, log) = (&directory.file("bpf"), &directory.file("log"));
+    fs::create_dir(bpffs).unwrap();
+    let mount = || server.sh(&format!("mount -t bpf bpf {bpffs}"));
+    let unmount = || server.sh(&format!("umount -l {bpffs}"));
+    let list = || server.arpguard(&["--bpffs", bpffs, "list"]);
+    let hides = || list().stdout.contains("192.168.18.101");
+    let line = format!(
+        "find a BPF file system to pin to: {bpffs}: it is not a BPF file system; mount one: mount \
+         -t bpf bpf {bpffs}"
+    );
+    mount();
+    let arguments = ["--bpffs", bpffs, "--hide", "192.168.18.101"];
+    let agent = logging(&server, &arguments, log);
+    eventually("it hides", hides);
+    unmount();
+    assert_eq!(
+        list().told(),
+        (Some(1), "", format!("arpguard: {line}\n").as_str())
+    );
+    server.sh("ip addr add 192.168.18.11/24 dev eth0");
+    eventually("the agent tells it", || {
+        fs::read_to_string(log).unwrap().contains(&line)
+    });
+    // Nothing was written to what lies below.
+    assert_eq!(fs::read_dir(bpffs).unwrap().count(), 0);
+    mount();
+    server.sh("ip addr del 192.168.18.11/24 dev eth0");
+    eventually("it hides again", hides);
+    drop(agent);
+    unmount();
 }

@@ -45,12 +45,9 @@ impl Pins {
     /// Where there is no BPF file system and none can be mounted.
     pub fn locate(bpffs: Option<&Path>, identity: &str) -> Result<Self> {
         let root = match bpffs {
-            Some(path) if is_bpffs(path) => path.to_owned(),
             Some(path) => {
-                return Err(
-                    Error::new(FIND, path.display(), "it is not a BPF file system")
-                        .advise(format!("mount one: mount -t bpf bpf {}", path.display())),
-                );
+                need_bpffs(path)?;
+                path.to_owned()
             }
             None => machines_own()?,
         };
@@ -136,7 +133,13 @@ impl Pins {
 
     /// Makes the directories for new pins under a name that nobody looks at until
     /// [`Self::finish`] is called.
+    ///
+    /// # Errors
+    /// Where the file system was unmounted meanwhile, or none can be made.
     pub(super) fn begin(&self) -> Result<Unfinished> {
+        if let Some(root) = self.home.ancestors().nth(2) {
+            need_bpffs(root)?;
+        }
         let unfinished = Unfinished(self.unfinished());
         for directory in ["maps", "programs", "links", "monitor"] {
             make_directory(&unfinished.0.join(directory))?;
@@ -213,6 +216,14 @@ pub(super) fn remove_directory(path: &Path) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+fn need_bpffs(path: &Path) -> Result<()> {
+    if is_bpffs(path) {
+        return Ok(());
+    }
+    let error = Error::new(FIND, path.display(), "it is not a BPF file system");
+    Err(error.advise(format!("mount one: mount -t bpf bpf {}", path.display())))
 }
 
 fn is_bpffs(path: &Path) -> bool {
