@@ -22,7 +22,10 @@ use crate::{
 
 /// Longer than any command holds it: a million addresses take a few seconds.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long to wait before it is tried again, first and at most: many that wait must leave the CPU to
+/// the one that writes, which is slow on its own where it has the programs checked by a slow machine.
 const PAUSE: Duration = Duration::from_millis(2);
+const LONGEST_PAUSE: Duration = Duration::from_millis(64);
 
 /// Held until dropped.
 pub(super) struct Lock {
@@ -38,6 +41,7 @@ impl Lock {
             Error::from_cause("lock the state in the kernel", home.display(), cause)
         };
         let started = Instant::now();
+        let mut pause = PAUSE;
         loop {
             interrupt::check()?;
             make_directory(home)?;
@@ -56,7 +60,8 @@ impl Lock {
                     }
                 }
                 Err((_, Errno::EWOULDBLOCK)) if started.elapsed() < PATIENCE => {
-                    sleep(PAUSE).await;
+                    sleep(pause).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
                 }
                 Err((_, Errno::EWOULDBLOCK)) => {
                     return Err(Error::new(
