@@ -32,7 +32,7 @@ use self::{
     manager::Manager,
     presence::Presence,
     server::Server,
-    turn::{Turn, Wish},
+    turn::{PassedOver, Turn, Wish},
     wakes::{Wake, Wakes},
 };
 use crate::{
@@ -115,6 +115,7 @@ impl Agent {
         let mut said = String::new();
         let mut last: Option<Arc<Config>> = None;
         let mut homes = Homes::default();
+        let mut passed_over = PassedOver::default();
         loop {
             let reading = declared.reading();
             let writer = tokio::select! {
@@ -128,7 +129,7 @@ impl Agent {
                         last: last.as_deref(),
                         keep: self.keep(),
                     };
-                    let turn = Turn::take(writer, netlink, &wish, &mut homes);
+                    let turn = Turn::take(writer, netlink, &wish, &mut homes, &mut passed_over);
                     manager.while_doing(turn).await
                 }
                 Err(error) => Turn::Failed(error),

@@ -33,6 +33,7 @@ use crate::{
     host::netns,
     interrupt,
     netlink::Netlink,
+    plain::Plain,
     render::Format,
 };
 
@@ -189,7 +190,7 @@ fn check_privileges() -> Result<()> {
 
 /// Writes to standard output. A reader that has gone away, as `head` does, is no error.
 fn print(write: impl FnOnce(&mut dyn io::Write) -> io::Result<()>) -> Result<()> {
-    let mut out = io::BufWriter::new(stdout().lock());
+    let mut out = Plain(io::BufWriter::new(stdout().lock()));
     match write(&mut out).and_then(|()| out.flush()) {
         Err(cause) if cause.kind() != io::ErrorKind::BrokenPipe => {
             Err(Error::from_cause("write", "standard output", &cause))

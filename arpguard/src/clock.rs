@@ -1,14 +1,38 @@
 //! Time: that of the kernel's events, and that of a clock on the wall.
+#![expect(unsafe_code, reason = "the calendar is the C library's")]
 
-use std::fmt;
+use std::{fmt, fs, sync::OnceLock};
 
 use nix::time::{ClockId, clock_gettime};
 
 const SECOND: i64 = 1_000_000_000;
 
-/// Nanoseconds of `CLOCK_MONOTONIC`, which the kernel's events are told in.
+/// Nanoseconds of `CLOCK_MONOTONIC` as the machine has it, which the kernel's events are told in.
+///
+/// In a time namespace the clock shows something else, and programs are in none.
 pub fn monotonic() -> u64 {
-    u64::try_from(read(ClockId::CLOCK_MONOTONIC)).unwrap_or_default()
+    u64::try_from(machines_monotonic()).unwrap_or_default()
+}
+
+fn machines_monotonic() -> i64 {
+    static OFFSET: OnceLock<i64> = OnceLock::new();
+    let offset = OFFSET.get_or_init(|| {
+        // Before Linux 5.6 there are no time namespaces.
+        let text = fs::read_to_string("/proc/self/timens_offsets").unwrap_or_default();
+        monotonic_offset(&text).unwrap_or(0)
+    });
+    read(ClockId::CLOCK_MONOTONIC).saturating_sub(*offset)
+}
+
+/// What a time namespace adds to the clock, in nanoseconds, of `timens_offsets` as
+/// `time_namespaces(7)` has it.
+fn monotonic_offset(text: &str) -> Option<i64> {
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("monotonic"))?;
+    let mut numbers = line.split_whitespace().map(str::parse::<i64>);
+    let (seconds, nanoseconds) = (numbers.next()?.ok()?, numbers.next()?.ok()?);
+    seconds.checked_mul(SECOND)?.checked_add(nanoseconds)
 }
 
 /// The clock cannot fail: each kernel has these two.
@@ -23,7 +47,7 @@ pub struct Wall(i64);
 impl Wall {
     /// When the monotonic clock showed `monotonic`, as the clocks differ now.
     pub fn at(monotonic: u64) -> Self {
-        let offset = read(ClockId::CLOCK_REALTIME) - read(ClockId::CLOCK_MONOTONIC);
+        let offset = read(ClockId::CLOCK_REALTIME) - machines_monotonic();
         Self(offset.saturating_add(i64::try_from(monotonic).unwrap_or(i64::MAX)))
     }
 
@@ -88,6 +112,14 @@ mod tests {
         let time = moment.time_of_day().to_string();
         assert!(time.ends_with(":40.012345"), "{time}");
         assert_eq!(time.len(), "12:34:56.789012".len());
+    }
+
+    #[test]
+    fn what_a_time_namespace_adds_is_read() {
+        let text = "monotonic     -86400         5\nboottime           0         0\n";
+        assert_eq!(monotonic_offset(text), Some(-86_400 * SECOND + 5));
+        assert_eq!(monotonic_offset("boottime 0 0\n"), None);
+        assert_eq!(monotonic_offset("monotonic x 0\n"), None);
     }
 
     #[test]

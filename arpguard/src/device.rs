@@ -35,6 +35,27 @@ impl Device {
         self.addresses.iter().any(|own| own.address == address)
     }
 
+    /// One of which nothing can be known but its interface index, and its name where that is UTF-8.
+    /// `ip` takes `ifINDEX` for its name.
+    pub fn unreadable(index: u32, name: Option<&str>) -> Self {
+        Self {
+            index,
+            name: name.map_or_else(|| format!("if{index}"), str::to_owned),
+            kind: None,
+            mac: None,
+            link: Link::Down,
+            carrier_changes: 0,
+            unguardable: Some(Unguardable::Unreadable),
+            xdp: None,
+            addresses: Vec::new(),
+        }
+    }
+
+    /// Whether it is more than its index that is known.
+    pub fn is_readable(&self) -> bool {
+        self.unguardable != Some(Unguardable::Unreadable)
+    }
+
     /// Whether the kernel takes VLAN tags out of its frames before generic XDP gets them. It does so
     /// once, for the first device that a frame comes by (`__netif_receive_skb_core` in
     /// `net/core/dev.c`), and these get theirs from there.
@@ -73,6 +94,8 @@ pub enum Unguardable {
     NotEthernet,
     /// A port of this device, which is the one that has addresses and speaks ARP.
     Port(u32),
+    /// A device that netlink's reader passes over, for its name or another one that it has.
+    Unreadable,
 }
 
 impl fmt::Display for Unguardable {
@@ -82,6 +105,7 @@ impl fmt::Display for Unguardable {
             Self::NoArp => "it speaks no ARP (NOARP)",
             Self::NotEthernet => "it is not an Ethernet device",
             Self::Port(_) => "it is a port of a bridge or bond, which speaks ARP in its place",
+            Self::Unreadable => "it has a name that is not UTF-8",
         })
     }
 }

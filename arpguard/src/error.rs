@@ -1,13 +1,11 @@
 //! One error: what was tried, on what, why it failed, and what to do about it.
 
-use std::{
-    error::Error as StdError,
-    fmt::{self, Write as _},
-    io,
-};
+use std::{error::Error as StdError, fmt, io};
 
 use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
+
+use crate::plain::line;
 
 /// What the functions of this crate return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -86,7 +84,7 @@ impl Error {
 pub const CAPABILITIES: &str =
     "run it as root, or with CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON and CAP_SYS_ADMIN";
 
-/// With `#`, without what to do next.
+/// One line, whatever a file or a command line has in it. With `#`, without what to do next.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
@@ -96,33 +94,11 @@ impl fmt::Display for Error {
             advice,
             is_usage: _,
         } = self;
-        let alternate = f.alternate();
-        let mut line = Line(f);
-        write!(line, "{tried}: {subject}: {why}")?;
+        write!(f, "{}", line(&format!("{tried}: {subject}: {why}")))?;
         match advice {
-            Some(advice) if !alternate => write!(line, "; {advice}"),
+            Some(advice) if !f.alternate() => write!(f, "; {}", line(advice)),
             Some(_) | None => Ok(()),
         }
-    }
-}
-
-/// One line, whatever a file or a command line has in it: controls, which would end it or speak to
-/// the terminal, are written as in Rust's strings.
-struct Line<'a, 'f>(&'a mut fmt::Formatter<'f>);
-
-impl fmt::Write for Line<'_, '_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        for part in text.split_inclusive(char::is_control) {
-            match part.chars().next_back().filter(|last| last.is_control()) {
-                None => self.0.write_str(part)?,
-                Some(control) => {
-                    let before = part.len() - control.len_utf8();
-                    self.0.write_str(part.get(..before).unwrap_or_default())?;
-                    write!(self.0, "{}", control.escape_default())?;
-                }
-            }
-        }
-        Ok(())
     }
 }
 
@@ -186,7 +162,7 @@ mod tests {
             .advise("name another\r");
         assert_eq!(
             error.to_string(),
-            "pin: a\\nb\\u{1b}[31m: \\tthere is no such device\\u{7}é; name another\\r"
+            "pin: a\\nb\\u001b[31m: \\tthere is no such device\\u0007é; name another\\r"
         );
     }
 

@@ -10,6 +10,9 @@
 //! [`arp`] is apart from all that: it asks and tells on the wire what other hosts see. The [`doctor`]
 //! looks at everything but the wire, and changes nothing; so does [`explain`], at one frame.
 
+// Adapters to what has no safe interface say so, each for itself.
+#![deny(unsafe_code)]
+
 #[cfg(not(target_os = "linux"))]
 compile_error!("arpguard is about the Linux kernel");
 
@@ -25,9 +28,11 @@ pub mod device;
 pub mod doctor;
 pub mod error;
 pub mod explain;
+mod fault;
 pub mod host;
 pub mod interrupt;
 pub mod netlink;
+mod plain;
 pub mod plan;
 pub mod policy;
 mod progress;
@@ -36,4 +41,5 @@ pub mod request;
 pub mod routing;
 pub mod session;
 pub mod terms;
+mod trust;
 mod vip;

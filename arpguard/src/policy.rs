@@ -19,7 +19,7 @@ pub(crate) use self::check::{MEANT, cost, longest_match, needed, unresolvable};
 pub use self::{
     check::{Part, Refusal, check, check_on, is_hidden},
     clash::{clash, state_text, undo_text},
-    devices::{devices, existing, guardable},
+    devices::{devices, existing, guardable, unreadable},
     placed::{Placed, Scope},
     text::{parse_mac, parse_prefix, parse_rip, participle, prefix_text},
 };

@@ -34,10 +34,10 @@ pub struct Session {
     done: Vec<Done>,
 }
 
-/// What was done, with what it takes to undo it.
+/// What was done or begun, with what it takes to undo it.
 enum Done {
-    Guarded(Device, Attached),
-    Left(Device, Attached),
+    /// What was attached to a device before.
+    Attached(Device, Attached),
     Committed(Vec<Change>),
     AddressAdded(u32, Ipv4Addr),
     AddressRemoved(u32, Ipv4Addr),
@@ -75,7 +75,7 @@ impl Session {
     /// # Errors
     /// Where the state cannot be locked or the host not be read.
     pub async fn begin_removal(store: &Store, netlink: &Netlink) -> Result<Self> {
-        Self::over(Writer::lock(store).await?, netlink).await
+        Self::over(Writer::lock_to_remove(store).await?, netlink).await
     }
 
     async fn over(mut writer: Writer, netlink: &Netlink) -> Result<Self> {
@@ -115,6 +115,7 @@ impl Session {
     /// Where one of the devices has no hook to give, a table is full, or the user has interrupted.
     pub async fn carry_out(&mut self, plan: &Plan) -> Result<()> {
         if plan.is_empty() {
+            // Addresses may have changed where no rule has, and devices may be gone.
             return self.follow().await;
         }
         let soon: Rules = plan.changes.iter().collect();
@@ -123,12 +124,14 @@ impl Session {
             let datapath = self.writer.loaded()?;
             let view = View::new(&soon, device.index);
             let known = known(datapath, device, |address| is_kept_out(&view, address))?;
+            let before = datapath.attached(&self.netlink, device).await?;
+            self.done
+                .push(Done::Attached(device.clone(), before.clone()));
             let guarded = datapath
-                .guard(&self.netlink, device, known, plan.attach)
+                .guard(&self.netlink, device, known, plan.attach, &before)
                 .await;
-            match guarded {
-                Ok(before) => self.done.push(Done::Guarded(device.clone(), before)),
-                Err(error) => self.pass_over(device, plan, error).await?,
+            if let Err(error) = guarded {
+                self.pass_over(device, plan, error).await?;
             }
         }
         if !plan.terms.is_empty() {
@@ -142,21 +145,28 @@ impl Session {
         // Replies leave by a device before it is known to have their address.
         self.steer(&plan.changes).await?;
         self.commit(&plan.changes)?;
-        if let Some(datapath) = self.writer.datapath_mut() {
-            datapath.forget_checks()?;
-        }
+        self.forget_checks()?;
         self.refresh()?;
         for device in &plan.leave {
             interrupt::check()?;
             if let Some(datapath) = self.writer.datapath_mut() {
                 let before = datapath.attached(&self.netlink, device).await?;
-                match datapath.detach(&self.netlink, device).await {
-                    Ok(()) => self.done.push(Done::Left(device.clone(), before)),
-                    Err(error) => self.pass_over(device, plan, error).await?,
+                self.done.push(Done::Attached(device.clone(), before));
+                if let Err(error) = datapath.detach(&self.netlink, device).await {
+                    self.pass_over(device, plan, error).await?;
                 }
             }
         }
         Ok(())
+    }
+
+    /// Forgets the checks that no rule is under any more.
+    fn forget_checks(&mut self) -> Result<()> {
+        let Some(datapath) = self.writer.datapath_mut() else {
+            return Ok(());
+        };
+        self.done.push(Done::Checked(datapath.maps.checks()?));
+        datapath.forget_checks()
     }
 
     /// Goes on where a device has vanished in the meantime, which then has nothing to guard: to
@@ -205,7 +215,11 @@ impl Session {
         let mut present = Vec::new();
         for index in datapath.maps.known_devices()? {
             match self.host.by_index(index) {
-                Some(device) => present.push(known(datapath, device, |_| false)?),
+                Some(device) if device.is_readable() => {
+                    present.push(known(datapath, device, |_| false)?);
+                }
+                // The programs go on with what they know of it.
+                Some(_) => {}
                 None => datapath.forget(index)?,
             }
         }
@@ -292,11 +306,7 @@ impl Session {
                         vip::add(&self.netlink, device, address).await?;
                     }
                 }
-                Done::Checked(before) => {
-                    let datapath = self.writer.loaded()?;
-                    datapath.check(&before)?;
-                    datapath.forget_checks()?;
-                }
+                Done::Checked(before) => self.writer.loaded()?.check(&before)?,
                 Done::Steered(before) => {
                     let now = routing::observe(&self.netlink).await?.ours;
                     routing::change(&self.netlink, &now, &before).await?;
@@ -304,12 +314,16 @@ impl Session {
                 Done::Committed(changes) => {
                     self.writer.loaded()?.commit(&changes, &mut |_| Ok(()))?;
                 }
-                Done::Guarded(device, before) | Done::Left(device, before) => {
+                Done::Attached(device, before) => {
                     self.restore(&device, &before).await?;
                 }
             }
         }
         if self.was_loaded {
+            // Only now are all rules as they were.
+            if let Some(datapath) = self.writer.datapath_mut() {
+                datapath.forget_checks()?;
+            }
             self.refresh()
         } else {
             self.remove_all().await
@@ -331,7 +345,10 @@ impl Session {
             Some(Ingress::Tcx | Ingress::Clsact) => Mode::Tc,
         };
         let known = known(datapath, &device, |_| false)?;
-        datapath.guard(&self.netlink, &device, known, mode).await?;
+        let now = datapath.attached(&self.netlink, &device).await?;
+        datapath
+            .guard(&self.netlink, &device, known, mode, &now)
+            .await?;
         datapath.set_note_text(&device, &before.note)
     }
 }
@@ -362,7 +379,9 @@ pub async fn state(datapath: Option<&Datapath>, host: &Host, netlink: &Netlink) 
     let checks = datapath.maps.checks()?;
     let mut devices = Vec::new();
     for index in datapath.maps.known_devices()? {
-        if let Some(device) = host.by_index(index) {
+        if let Some(device) = host.by_index(index)
+            && device.is_readable()
+        {
             let attached = datapath.attached(netlink, device).await?;
             devices.push((device.clone(), attached));
         }
@@ -385,9 +404,13 @@ fn known(
 ) -> Result<Known> {
     let view = View::new(&datapath.maps, device.index);
     let hidden = |address| is_kept_out(&view, address) || about_to_be(address);
-    let mac = device
-        .mac
-        .ok_or_else(|| Error::new("guard", &device.name, "it has no Ethernet hardware address"))?;
+    let mac = device.mac.ok_or_else(|| {
+        let why = match &device.unguardable {
+            Some(reason) => reason.to_string(),
+            None => "it has no Ethernet hardware address".to_owned(),
+        };
+        Error::new("guard", &device.name, why)
+    })?;
     Ok(Known {
         device: device.index,
         mac,

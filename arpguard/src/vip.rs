@@ -1,6 +1,9 @@
 //! Putting a VIP on a device, and taking it away.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::{
+    error::Error as StdError,
+    net::{IpAddr, Ipv4Addr},
+};
 
 use nix::errno::Errno;
 use rtnetlink::AddressMessageBuilder;
@@ -8,6 +11,7 @@ use rtnetlink::AddressMessageBuilder;
 use crate::{
     device::Device,
     error::{Error, Result, errno},
+    fault,
     netlink::Netlink,
 };
 
@@ -18,6 +22,10 @@ const ALONE: u8 = 32;
 /// # Errors
 /// Where the kernel refuses.
 pub(crate) async fn add(netlink: &Netlink, device: &Device, address: Ipv4Addr) -> Result<bool> {
+    let tried = |cause: &(dyn StdError + 'static)| {
+        Error::from_cause(format!("add {address} to"), &device.name, cause)
+    };
+    fault::point("address/add").map_err(|cause| tried(&cause))?;
     let addresses = netlink.handle().address();
     match addresses
         .add(device.index, IpAddr::V4(address), ALONE)
@@ -26,11 +34,7 @@ pub(crate) async fn add(netlink: &Netlink, device: &Device, address: Ipv4Addr) -
     {
         Ok(()) => Ok(true),
         Err(cause) if errno(&cause) == Some(Errno::EEXIST) => Ok(false),
-        Err(cause) => Err(Error::from_cause(
-            format!("add {address} to"),
-            &device.name,
-            &cause,
-        )),
+        Err(cause) => Err(tried(&cause)),
     }
 }
 
@@ -43,13 +47,13 @@ pub(crate) async fn remove(netlink: &Netlink, device: &Device, address: Ipv4Addr
         .index(device.index)
         .address(address, ALONE)
         .build();
+    let tried = |cause: &(dyn StdError + 'static)| {
+        Error::from_cause(format!("remove {address} from"), &device.name, cause)
+    };
+    fault::point("address/remove").map_err(|cause| tried(&cause))?;
     match netlink.handle().address().del(message).execute().await {
         Ok(()) => Ok(true),
         Err(cause) if errno(&cause) == Some(Errno::EADDRNOTAVAIL) => Ok(false),
-        Err(cause) => Err(Error::from_cause(
-            format!("remove {address} from"),
-            &device.name,
-            &cause,
-        )),
+        Err(cause) => Err(tried(&cause)),
     }
 }

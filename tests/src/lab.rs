@@ -1,6 +1,7 @@
 //! Network namespaces, and what is put into them.
 
 mod binary;
+mod flood;
 mod namespace;
 mod pace;
 mod passer;
@@ -10,7 +11,8 @@ mod segment;
 mod skip;
 
 pub use self::{
-    binary::{Output, arpguard},
+    binary::{Output, arpguard, faulty},
+    flood::Flood,
     namespace::Namespace,
     pace::{fewer, patience, slower, unhurried},
     passer::Passer,

@@ -62,6 +62,11 @@ impl Agent {
         self.wait()
     }
 
+    /// How it has ended, where it has.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.0.try_wait().unwrap()
+    }
+
     /// Waits for its end.
     pub fn wait(mut self) -> ExitStatus {
         self.0.wait().unwrap()

@@ -13,6 +13,9 @@ use crate::process;
 /// The variable by which demo and tests find the binary that they are to try.
 pub(crate) const ARPGUARD: &str = "ARPGUARD";
 
+/// The variable by which tests find the binary that they make faults in.
+pub(crate) const FAULTY: &str = "ARPGUARD_FAULTY";
+
 /// A cargo command with the environment of one that was typed.
 pub(crate) fn cargo() -> Command {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
@@ -43,7 +46,21 @@ pub(crate) fn build_by(
         .args(["build", "--release", "--package", package])
         .args(options);
     process::run(&mut cargo, "build", package)?;
-    let binary = target_directory()?.join("release").join(name);
+    built("release", package, name)
+}
+
+/// Builds arpguard with the points at which tests make things go wrong, which the release build has
+/// not. What it is made of is what the tests of the workspace are made of.
+pub(crate) fn build_faulty(mut cargo: Command) -> Result<PathBuf> {
+    cargo
+        .args(["build", "--workspace", "--exclude", "arpguard-ebpf"])
+        .args(["--bin", "arpguard"]);
+    process::run(&mut cargo, "build", "arpguard with faults")?;
+    built("debug", "arpguard", "arpguard")
+}
+
+fn built(profile: &str, package: &str, name: &str) -> Result<PathBuf> {
+    let binary = target_directory()?.join(profile).join(name);
     ensure!(
         binary.is_file(),
         "build: {package}: no binary at {}",

@@ -76,10 +76,9 @@ impl Coverage {
         self.counts.join(format!("%{FILES}m.profraw"))
     }
 
-    /// Takes a program that was built into account, away from where others would take it for one
-    /// that does not count.
-    pub(crate) fn take(&mut self, program: &Path) -> Result<PathBuf> {
-        let name = program.file_name().unwrap_or_default();
+    /// Takes a program that was built into account, under a name of its own, away from where others
+    /// would take it for one that does not count.
+    pub(crate) fn take(&mut self, program: &Path, name: &str) -> Result<PathBuf> {
         let taken = self.directory.join(name);
         fs::rename(program, &taken).with_context(|| format!("move: {}", program.display()))?;
         self.objects.push(taken.clone());

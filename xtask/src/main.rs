@@ -1,5 +1,7 @@
 //! arpguard's own commands: `cargo xtask setup`, `demo`, `bench`, `test` and `fuzz`.
 
+#![forbid(unsafe_code)]
+
 mod bench;
 mod cargo;
 mod coverage;

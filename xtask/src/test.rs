@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 
 use crate::{
-    cargo::{self, ARPGUARD},
+    cargo::{self, ARPGUARD, FAULTY},
     coverage::{self, Coverage},
     process, root, setup,
     tally::Tally,
@@ -19,7 +19,7 @@ use crate::{
 const LONG: &str = "ARPGUARD_LONG";
 
 /// Runs the tests whose name contains `filter`, and sums up what they report. The soak goes on for
-/// `long` minutes, if that is told. Under `coverage`, the lines that they run are counted.
+/// `long` minutes, if that is told, and tests are run that take long. Under `coverage`, the lines that they run are counted.
 pub(crate) fn run(
     filter: Option<&str>,
     long: Option<NonZeroU32>,
@@ -29,12 +29,17 @@ pub(crate) fn run(
     let packages = coverage.then(coverage::wanted).flatten();
     setup::ensure_with(packages.into_iter().collect())?;
     let mut coverage = coverage.then(Coverage::new).transpose()?;
-    let arpguard = match &mut coverage {
-        None => cargo::build_arpguard()?,
+    let (arpguard, faulty) = match &mut coverage {
+        None => (
+            cargo::build_arpguard()?,
+            cargo::build_faulty(cargo::cargo())?,
+        ),
         Some(coverage) => {
             let built = cargo::build_by(coverage.cargo(), "arpguard", &[], "arpguard")?;
+            let arpguard = coverage.take(&built, "arpguard")?;
             coverage.take_built(tests(&mut coverage.cargo()))?;
-            coverage.take(&built)?
+            let built = cargo::build_faulty(coverage.cargo())?;
+            (arpguard, coverage.take(&built, "arpguard-faulty")?)
         }
     };
 
@@ -42,12 +47,14 @@ pub(crate) fn run(
     tests(&mut cargo)
         .arg("--no-fail-fast")
         .env(ARPGUARD, arpguard)
+        .env(FAULTY, faulty)
         .stdout(Stdio::piped());
     if let Some(minutes) = long {
         cargo.env(LONG, minutes.to_string());
     }
-    if let Some(filter) = filter {
-        cargo.args(["--", filter]);
+    cargo.arg("--").args(filter);
+    if long.is_some() {
+        cargo.arg("--include-ignored");
     }
     let mut tests = cargo.spawn().context("test: the workspace: cargo")?;
     let tally = match tests.stdout.take() {

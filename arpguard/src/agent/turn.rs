@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use tracing::info;
+use tracing::{info, warn};
 
 use super::homes::{Homes, report};
 use crate::{
@@ -10,8 +10,11 @@ use crate::{
     datapath::{Datapath, Writer},
     device::Device,
     error::{Error, Result},
+    host::Host,
     netlink::Netlink,
+    plain::plain,
     plan::{Keep, Mover, Wanted, moves, towards},
+    policy,
     render::table::count,
     session::Session,
 };
@@ -24,6 +27,23 @@ pub(super) struct Wish<'a> {
     pub(super) last: Option<&'a Config>,
     /// What of the rest stays.
     pub(super) keep: Keep,
+}
+
+/// The devices that are not guarded as nothing is known of them, and that was told of.
+#[derive(Default)]
+pub(super) struct PassedOver(Vec<String>);
+
+impl PassedOver {
+    /// Warns of those that are new.
+    fn look(&mut self, host: &Host) {
+        let now: Vec<_> = policy::unreadable(host)
+            .map(|error| error.to_string())
+            .collect();
+        for news in now.iter().filter(|error| !self.0.contains(error)) {
+            warn!("{news}");
+        }
+        self.0 = now;
+    }
 }
 
 /// How a turn went.
@@ -64,12 +84,14 @@ impl Turn {
         netlink: &Netlink,
         wish: &Wish<'_>,
         homes: &mut Homes,
+        passed_over: &mut PassedOver,
     ) -> Self {
         let mut session = match Session::with(writer, netlink).await {
             Ok(session) => session,
             Err(error) => return Self::Failed(error),
         };
         homes.look(&session.host);
+        passed_over.look(&session.host);
         let (declared, refusal) = match wish.config.on(&session.host) {
             Ok(wanted) => (Some(wanted), None),
             Err(error) => {
@@ -121,10 +143,10 @@ async fn change(
     let plan = towards(&wanted, &now);
     report(&moves(&plan, &now, &session.host));
     for device in &plan.guard {
-        info!("guarding {}", device.name);
+        info!("guarding {}", plain(&device.name));
     }
     for device in &plan.leave {
-        info!("leaving {}", device.name);
+        info!("leaving {}", plain(&device.name));
     }
     if !plan.changes.is_empty() {
         info!(
@@ -132,11 +154,7 @@ async fn change(
             count(plan.changes.len() as u64, "rule", "rules")
         );
     }
-    if plan.is_empty() {
-        // Addresses and hardware addresses may have changed where no rule has.
-        session.follow().await?;
-    } else {
-        session.carry_out(&plan).await?;
-    }
+    // Where no rule has changed, addresses may have: that, too, is carried out.
+    session.carry_out(&plan).await?;
     Ok(wanted)
 }

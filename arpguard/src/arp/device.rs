@@ -21,7 +21,10 @@ pub fn fit<'a>(host: &'a Host, name: &str, tried: &str) -> Result<&'a Device> {
                 Some(master) => error.advise(format!("use {} instead", master.name)),
                 None => error,
             },
-            Unguardable::Loopback | Unguardable::NoArp | Unguardable::NotEthernet => error,
+            Unguardable::Loopback
+            | Unguardable::NoArp
+            | Unguardable::NotEthernet
+            | Unguardable::Unreadable => error,
         });
     }
     match device.link {

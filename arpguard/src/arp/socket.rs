@@ -1,4 +1,8 @@
 //! A packet socket that hears the ARP of one device, and sends on it.
+#![expect(
+    unsafe_code,
+    reason = "the address of a packet socket is made of bytes"
+)]
 
 use std::{
     cell::Cell,

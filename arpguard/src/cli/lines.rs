@@ -13,6 +13,7 @@ use nix::{
 use crate::{
     error::{Error, Result},
     interrupt,
+    plain::plain,
 };
 
 /// How often a signal is looked for while the reader is waited for, in milliseconds.
@@ -52,7 +53,7 @@ impl Lines {
             }
         }
         let mut out = self.0.lock();
-        match writeln!(out, "{line}").and_then(|()| out.flush()) {
+        match writeln!(out, "{}", plain(line)).and_then(|()| out.flush()) {
             Ok(()) => Ok(Written::Yes),
             Err(cause) if cause.kind() == io::ErrorKind::BrokenPipe => Ok(Written::Closed),
             Err(cause) => Err(Error::from_cause("write", "standard output", &cause)),

@@ -14,7 +14,10 @@ use tracing_subscriber::{
 
 /// From now on, what is logged is written.
 pub(super) fn begin() {
-    let log = tracing_subscriber::fmt().with_writer(stderr);
+    // To complain of what cannot be written, it would write that.
+    let log = tracing_subscriber::fmt()
+        .with_writer(stderr)
+        .log_internal_errors(false);
     if is_journal() {
         log.event_format(Journal).init();
     } else {

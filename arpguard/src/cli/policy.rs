@@ -7,6 +7,9 @@ use crate::{
     agent,
     datapath::Store,
     error::Result,
+    host::Host,
+    plain::Plain,
+    policy,
     render::Page,
     request::{self, Request},
 };
@@ -28,6 +31,10 @@ pub(super) async fn ask(
     request: impl FnOnce() -> Result<Request>,
 ) -> Result<()> {
     let page = Page::standard(context.format);
+    for passed_over in policy::unreadable(&Host::observe(&context.netlink).await?) {
+        // Standard error may be closed, and the other devices matter more.
+        let _ = writeln!(stderr(), "arpguard: {passed_over}");
+    }
     if let Some(agent) = context.agent().await? {
         let reply = agent.ask(page, request()?).await?;
         print(|out| out.write_all(reply.output.as_bytes()))?;
@@ -45,7 +52,7 @@ pub(super) async fn ask(
 }
 
 async fn perform(context: &Context, store: &Store, page: Page, request: Request) -> Result<()> {
-    let out = &mut BufWriter::new(stdout());
+    let out = &mut Plain(BufWriter::new(stdout()));
     let context = &mut request::Context {
         netlink: &context.netlink,
         store,

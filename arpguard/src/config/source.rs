@@ -8,7 +8,10 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::READ;
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    trust,
+};
 
 /// A file's text.
 #[derive(Debug, Deserialize, Serialize)]
@@ -27,9 +30,12 @@ impl Source {
     /// # Errors
     /// Where one cannot be read, or a directory has none.
     pub fn read(paths: &[PathBuf]) -> Result<Vec<Self>> {
-        let read = |path: PathBuf| match fs::read_to_string(&path) {
-            Ok(text) => Ok(Self::new(path, text)),
-            Err(cause) => Err(Error::from_cause(READ, path.display(), &cause)),
+        let read = |path: PathBuf| {
+            check(&path)?;
+            match fs::read_to_string(&path) {
+                Ok(text) => Ok(Self::new(path, text)),
+                Err(cause) => Err(Error::from_cause(READ, path.display(), &cause)),
+            }
         };
         files(paths)?.into_iter().map(read).collect()
     }
@@ -50,6 +56,14 @@ impl Source {
     }
 }
 
+/// Refuses what others could change. Below `/dev` are the descriptors that the caller has opened.
+fn check(path: &Path) -> Result<()> {
+    match path.starts_with("/dev") {
+        true => Ok(()),
+        false => trust::check(READ, path),
+    }
+}
+
 /// The files that paths name: of a directory all `*.toml`, in the order of their names, but no
 /// hidden ones.
 pub(super) fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
@@ -66,6 +80,7 @@ pub(super) fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
 
 fn in_directory(directory: &Path) -> Result<Vec<PathBuf>> {
     let tried = |cause| Error::from_cause(READ, directory.display(), &cause);
+    check(directory)?;
     let mut files = Vec::new();
     for entry in fs::read_dir(directory).map_err(tried)? {
         let path = entry.map_err(tried)?.path();

@@ -2,7 +2,7 @@
 
 use std::{
     fs, io,
-    os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
+    os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -15,7 +15,7 @@ use tokio::{
 use tracing::{info, warn};
 
 use super::{BUILD, Error, LONGEST, Message, Reply, Result, client, is_trusted};
-use crate::{datapath::Store, netlink::Netlink, request::Context};
+use crate::{datapath::Store, netlink::Netlink, request::Context, trust};
 
 const LISTEN: &str = "listen for commands";
 /// How long a client may take to ask, and to take its answer, while others wait.
@@ -50,6 +50,14 @@ impl Server {
                 .mode(0o700)
                 .create(directory)
                 .map_err(tried)?;
+        }
+        if let Some(directory) = path.parent() {
+            trust::check(LISTEN, directory)?;
+        }
+        if fs::symlink_metadata(path).is_ok_and(|found| !found.file_type().is_socket()) {
+            let why = "it is there, and it is no socket";
+            return Err(Error::new(LISTEN, path.display(), why)
+                .advise("name a place that is free, with --socket"));
         }
         match fs::remove_file(path) {
             Err(cause) if cause.kind() != io::ErrorKind::NotFound => return Err(tried(cause)),

@@ -35,51 +35,36 @@ impl Datapath {
     /// # Errors
     /// Where the kernel does not tell.
     pub async fn attached(&self, netlink: &Netlink, device: &Device) -> Result<Attached> {
-        let xdp = match &device.xdp {
-            Some(found) if found.program == self.programs.of(Hook::Xdp).id => Some(found.generic),
-            _ => None,
-        };
-        let ingress = match xdp {
-            Some(false) => Some(Ingress::Native),
-            Some(true) => Some(Ingress::Generic),
-            None => {
-                let hook = self.tc_hook(netlink, device, Side::Ingress).await?;
-                hook.map(|hook| match hook {
-                    Egress::Tcx => Ingress::Tcx,
-                    Egress::Clsact => Ingress::Clsact,
+        let tc = self.tc_hook(netlink, device, Side::Ingress).await?;
+        let ingress = match &device.xdp {
+            Some(found) if found.program == self.programs.of(Hook::Xdp).id => {
+                Some(match found.generic {
+                    true => Ingress::Generic,
+                    false => Ingress::Native,
                 })
             }
+            _ => tc.map(|hook| match hook {
+                Egress::Tcx => Ingress::Tcx,
+                Egress::Clsact => Ingress::Clsact,
+            }),
         };
+        let is_xdp = matches!(ingress, Some(Ingress::Native | Ingress::Generic));
         let egress = self.tc_hook(netlink, device, Side::Egress).await?;
         let note = self.maps.note(device.index).text;
         Ok(Attached {
             ingress,
             egress,
+            bridged: is_xdp && tc.is_some(),
             note,
         })
     }
 
-    /// Guards `device`: makes it known to the programs, with its addresses, and attaches what is
-    /// not attached yet. Returns what was attached before.
+    /// Guards `device`, which has `before`: makes it known to the programs, with its addresses, and
+    /// attaches what is not attached yet.
     ///
     /// # Errors
-    /// Where a hook cannot be had. Then the device is as it was.
+    /// Where a hook cannot be had. What was attached until then still is.
     pub async fn guard(
-        &mut self,
-        netlink: &Netlink,
-        device: &Device,
-        known: Known,
-        mode: Mode,
-    ) -> Result<Attached> {
-        let before = self.attached(netlink, device).await?;
-        let done = self.complete(netlink, device, known, mode, &before).await;
-        if done.is_err() && before == Attached::default() {
-            self.detach(netlink, device).await?;
-        }
-        done.map(|()| before)
-    }
-
-    async fn complete(
         &mut self,
         netlink: &Netlink,
         device: &Device,
@@ -93,19 +78,27 @@ impl Datapath {
             self.attach_tc(netlink, device, Side::Egress).await?;
         }
         match before.ingress {
-            Some(ingress) if ingress.satisfies(mode) => Ok(()),
-            _ => self.climb(netlink, device, mode, before.ingress).await,
+            Some(ingress) if ingress.satisfies(mode) => {
+                if before.bridged {
+                    self.detach_tc(netlink, device, Side::Ingress).await?;
+                }
+                Ok(())
+            }
+            _ => self.climb(netlink, device, mode, before).await,
         }
     }
 
-    /// Takes the best ingress hook that `mode` allows, and then leaves the `old` one.
+    /// Takes the best ingress hook that `mode` allows, and then leaves the one of `before`.
+    ///
+    /// What is noted of a hook is noted before it is taken: of one that is, nobody asks again.
     async fn climb(
         &mut self,
         netlink: &Netlink,
         device: &Device,
         mode: Mode,
-        old: Option<Ingress>,
+        before: &Attached,
     ) -> Result<()> {
+        let old = before.ingress;
         let foreign = self.foreign_xdp(device)?;
         let steps: &[Mode] = match mode {
             Mode::Auto if foreign.is_some() => &[Mode::Tc],
@@ -129,10 +122,19 @@ impl Datapath {
         }
         // The kernel has native and generic XDP on a device only in turn; the TC hook bridges.
         if matches!(old, Some(Ingress::Native | Ingress::Generic)) {
-            self.attach_tc(netlink, device, Side::Ingress).await?;
+            self.set_note_text(device, &why.join("; "))?;
+            if !before.bridged {
+                self.attach_tc(netlink, device, Side::Ingress).await?;
+            }
             self.links.take_off(device.index, Hook::Xdp)?;
         }
         for step in steps {
+            let note = match step {
+                Mode::Native if is_veth(device) => VETH_NATIVE.to_owned(),
+                Mode::Native => String::new(),
+                Mode::Generic | Mode::Tc | Mode::Auto => why.join("; "),
+            };
+            self.set_note_text(device, &note)?;
             let attached = match step {
                 Mode::Native => self.attach_xdp(device, XDP_FLAGS_DRV_MODE),
                 Mode::Generic => self.attach_xdp(device, XDP_FLAGS_SKB_MODE),
@@ -145,11 +147,7 @@ impl Datapath {
                     if *step != Mode::Tc {
                         self.detach_tc(netlink, device, Side::Ingress).await?;
                     }
-                    if *step == Mode::Native {
-                        why.clear();
-                        why.extend(is_veth(device).then(|| VETH_NATIVE.to_owned()));
-                    }
-                    return self.set_note_text(device, &why.join("; "));
+                    return Ok(());
                 }
                 Err(error) if Some(step) == steps.last() => return Err(error),
                 Err(error) => {
@@ -167,10 +165,11 @@ impl Datapath {
     /// # Errors
     /// Where the kernel refuses.
     pub async fn detach(&mut self, netlink: &Netlink, device: &Device) -> Result<()> {
-        self.links.take_off(device.index, Hook::Xdp)?;
-        for side in [Side::Ingress, Side::Egress] {
-            self.detach_tc(netlink, device, side).await?;
+        for hook in Hook::ALL {
+            self.links.take_off(device.index, hook)?;
         }
+        // A process that died while it replaced programs may have left both builds of them.
+        clsact::detach_all(netlink, device).await?;
         if self.maps.note(device.index).own_clsact {
             clsact::remove_if_empty(netlink, device).await?;
         }
@@ -257,13 +256,7 @@ impl Datapath {
         match self.link(device, hook, BPF_F_BEFORE) {
             Ok(link) => self.links.keep(device.index, hook, link),
             Err(cause) if is_unknown(&cause) => {
-                let added = clsact::add(netlink, device).await?;
-                let note = self.maps.note(device.index);
-                let note = Note {
-                    own_clsact: added || note.own_clsact,
-                    ..note
-                };
-                self.maps.set_note(device.index, &note)?;
+                self.add_clsact(netlink, device).await?;
                 let program = self.programs.of(hook);
                 clsact::attach(netlink, device, side, program).await?;
                 if self.pins().is_none() {
@@ -274,6 +267,24 @@ impl Datapath {
             }
             Err(cause) => Err(Error::from_cause("attach by TCX", &device.name, &cause)),
         }
+    }
+
+    /// Adds the qdisc where there is none, which is noted first: a process that dies in between
+    /// leaves none of which nobody knows whose it is.
+    async fn add_clsact(&mut self, netlink: &Netlink, device: &Device) -> Result<()> {
+        if clsact::is_there(netlink, device).await? {
+            return Ok(());
+        }
+        let before = self.maps.note(device.index);
+        let own = Note {
+            own_clsact: true,
+            ..before.clone()
+        };
+        self.maps.set_note(device.index, &own)?;
+        if !clsact::add(netlink, device).await? {
+            self.maps.set_note(device.index, &before)?;
+        }
+        Ok(())
     }
 
     fn link(&self, device: &Device, hook: Hook, flags: u32) -> io::Result<OwnedFd> {

@@ -19,8 +19,11 @@ use nix::{
     sys::statfs::{BPF_FS_MAGIC, statfs},
 };
 
-use super::Hook;
-use crate::error::{Error, Result};
+use super::{Hook, sys};
+use crate::{
+    error::{Error, Result},
+    fault, trust,
+};
 
 const BPFFS: &str = "/sys/fs/bpf";
 const SELF: &str = "/proc/self";
@@ -42,7 +45,8 @@ impl Pins {
     /// `bpffs`, or on the machine's own, which is mounted where it is not.
     ///
     /// # Errors
-    /// Where there is no BPF file system and none can be mounted.
+    /// Where there is no BPF file system and none can be mounted, or others could change what is
+    /// pinned.
     pub fn locate(bpffs: Option<&Path>, identity: &str) -> Result<Self> {
         let root = match bpffs {
             Some(path) => {
@@ -51,8 +55,13 @@ impl Pins {
             }
             None => machines_own()?,
         };
+        let ours = root.join(OURS);
+        let home = ours.join(identity);
+        for (path, is_own) in [(&root, false), (&ours, true), (&home, true)] {
+            trust::check_one("use the pins in", path, is_own)?;
+        }
         Ok(Self {
-            home: root.join(OURS).join(identity),
+            home,
             version: abi::VERSION,
         })
     }
@@ -149,25 +158,32 @@ impl Pins {
 
     pub(super) fn finish(&self, unfinished: &Unfinished) -> Result<()> {
         let to = self.version();
-        fs::rename(&unfinished.0, &to)
+        fault::step("pins/finish", || fs::rename(&unfinished.0, &to))
             .map_err(|cause| Error::from_cause("pin", to.display(), &cause))
     }
 
-    /// Removes what a process that died while it loaded has left.
+    /// Removes what a process that died while it loaded or removed has left.
     pub(super) fn remove_unfinished(&self) -> Result<()> {
-        remove_directory(&self.unfinished())
+        remove_directory(&self.unfinished())?;
+        remove_directory(&self.removed())
     }
 
-    /// Removes all of this version's pins.
+    /// Removes all of this version's pins: at once, as far as anybody can see who looks.
     pub(super) fn remove(&self) -> Result<()> {
-        remove_directory(&self.version())
+        let (from, to) = (self.version(), self.removed());
+        match fault::step("pins/remove", || fs::rename(&from, &to)) {
+            Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
+                Err(Error::from_cause("remove the pins", from.display(), &cause))
+            }
+            _ => remove_directory(&to),
+        }
     }
 
     pub(super) fn refuse_other_versions(&self) -> Result<()> {
         let Ok(entries) = fs::read_dir(&self.home) else {
             return Ok(());
         };
-        let known = [self.version(), self.unfinished()];
+        let known = [self.version(), self.unfinished(), self.removed()];
         let former = self.former().map(|former| former.version());
         for entry in entries.flatten() {
             if !known.contains(&entry.path()) && Some(entry.path()) != former {
@@ -180,6 +196,11 @@ impl Pins {
             }
         }
         Ok(())
+    }
+
+    /// Where pins are from when they are to go until they are gone.
+    fn removed(&self) -> PathBuf {
+        self.home.join("removed")
     }
 
     // bpffs reserves names with a dot.
@@ -202,20 +223,32 @@ impl Unfinished {
 }
 
 pub(super) fn make_directory(path: &Path) -> Result<()> {
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true).mode(0o700);
+    fault::step("pins/directory", || builder.create(path))
         .map_err(|cause| Error::from_cause("make a directory for pins", path.display(), &cause))
 }
 
+/// Removes a directory and all pins in it, if it is there.
 pub(super) fn remove_directory(path: &Path) -> Result<()> {
-    match fs::remove_dir_all(path) {
+    match remove_tree(path) {
         Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
             Err(Error::from_cause("remove the pins", path.display(), &cause))
         }
         _ => Ok(()),
     }
+}
+
+fn remove_tree(path: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            remove_tree(&entry.path())?;
+        } else {
+            sys::unpin(&entry.path())?;
+        }
+    }
+    fault::step("pins/directory/remove", || fs::remove_dir(path))
 }
 
 fn need_bpffs(path: &Path) -> Result<()> {

@@ -2,7 +2,10 @@
 //!
 //! It may be somebody else's, and hold other filters: it goes only when it is ours and empty.
 
-use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::{
+    io,
+    os::fd::{AsFd as _, AsRawFd as _},
+};
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use nix::errno::Errno;
@@ -27,6 +30,7 @@ use super::{
 use crate::{
     device::Device,
     error::{Error, Result, errno},
+    fault,
     netlink::Netlink,
 };
 
@@ -76,15 +80,15 @@ pub(super) async fn attach(
         .map_err(|cause| Error::from_cause("attach a TC filter", &device.name, &cause))
 }
 
-/// Puts `next` in place of the program with this identifier on a hook, if it is there.
+/// Puts `next` in place of all other programs of its name on a hook. There may be several builds of
+/// it, where processes have died that replaced one by the other.
 pub(super) async fn replace(
     netlink: &Netlink,
     device: &Device,
     side: Side,
-    program: u32,
     next: &Program,
 ) -> Result<()> {
-    for filter in own(netlink, device, side, program).await? {
+    for filter in namesakes(netlink, device, side, next).await? {
         write(netlink, filter.header, side, next, NLM_F_REPLACE)
             .await
             .map_err(|cause| Error::from_cause("replace a TC filter", &device.name, &cause))?;
@@ -109,10 +113,37 @@ pub(super) async fn detach_namesakes(
     side: Side,
     program: &Program,
 ) -> Result<()> {
+    let filters = namesakes(netlink, device, side, program).await?;
+    remove(netlink, device, filters).await
+}
+
+/// Detaches all programs of our names, whichever build they are of.
+pub(super) async fn detach_all(netlink: &Netlink, device: &Device) -> Result<()> {
+    for side in [Side::Ingress, Side::Egress] {
+        let filters = named(netlink, device, side).await?;
+        remove(netlink, device, filters).await?;
+    }
+    Ok(())
+}
+
+/// The filters of a hook that run another program of the name that `program` has.
+async fn namesakes(
+    netlink: &Netlink,
+    device: &Device,
+    side: Side,
+    program: &Program,
+) -> Result<Vec<TcMessage>> {
+    let mut filters = named(netlink, device, side).await?;
+    filters.retain(|filter| !runs(filter, program.id));
+    Ok(filters)
+}
+
+/// The filters of a hook that run a program of our name.
+async fn named(netlink: &Netlink, device: &Device, side: Side) -> Result<Vec<TcMessage>> {
     let name = TcFilterBpfOption::ProgName(name(side));
     let mut filters = filters(netlink, device, side).await?;
-    filters.retain(|filter| has_option(filter, name.clone()) && !runs(filter, program.id));
-    remove(netlink, device, filters).await
+    filters.retain(|filter| has_option(filter, name.clone()));
+    Ok(filters)
 }
 
 async fn remove(netlink: &Netlink, device: &Device, filters: Vec<TcMessage>) -> Result<()> {
@@ -133,7 +164,7 @@ async fn write(
     side: Side,
     program: &Program,
     flags: u16,
-) -> Result<(), rtnetlink::Error> {
+) -> io::Result<()> {
     let options = [
         TcFilterBpfOption::ProgFd(program.as_fd().as_raw_fd().cast_unsigned()),
         TcFilterBpfOption::ProgName(name(side)),
@@ -153,19 +184,25 @@ async fn write(
     .await
 }
 
-async fn request(
-    netlink: &Netlink,
-    message: RouteNetlinkMessage,
-    flags: u16,
-) -> Result<(), rtnetlink::Error> {
+async fn request(netlink: &Netlink, message: RouteNetlinkMessage, flags: u16) -> io::Result<()> {
+    fault::point(match message {
+        RouteNetlinkMessage::NewQueueDiscipline(_) => "tc/qdisc",
+        RouteNetlinkMessage::DelQueueDiscipline(_) => "tc/qdisc/remove",
+        RouteNetlinkMessage::DelTrafficFilter(_) => "tc/filter/remove",
+        _ => "tc/filter",
+    })?;
     let mut message = NetlinkMessage::from(message);
     message.header.flags = NLM_F_REQUEST | NLM_F_ACK | flags;
-    let mut answers = netlink.handle().clone().request(message)?;
+    let mut answers = netlink
+        .handle()
+        .clone()
+        .request(message)
+        .map_err(io::Error::other)?;
     while let Some(answer) = answers.next().await {
         if let NetlinkPayload::Error(error) = answer.payload
             && error.code.is_some()
         {
-            return Err(rtnetlink::Error::NetlinkError(error));
+            return Err(error.to_io());
         }
     }
     Ok(())
@@ -226,9 +263,10 @@ pub(super) async fn remove_if_empty(netlink: &Netlink, device: &Device) -> Resul
             return Ok(());
         }
     }
-    let mut request = netlink.handle().qdisc().del(device.index.cast_signed());
-    request.message_mut().header.parent = HANDLE;
-    match request.execute().await {
+    let mut message = TcMessage::with_index(device.index.cast_signed());
+    message.header.parent = HANDLE;
+    let message = RouteNetlinkMessage::DelQueueDiscipline(message);
+    match request(netlink, message, 0).await {
         Err(cause) if !matches!(errno(&cause), Some(Errno::ENOENT | Errno::EINVAL)) => Err(
             Error::from_cause("remove the clsact qdisc", &device.name, &cause),
         ),
@@ -237,7 +275,7 @@ pub(super) async fn remove_if_empty(netlink: &Netlink, device: &Device) -> Resul
 }
 
 /// Whether there is a clsact qdisc at all: without one, asking for filters is an error.
-async fn is_there(netlink: &Netlink, device: &Device) -> Result<bool> {
+pub(super) async fn is_there(netlink: &Netlink, device: &Device) -> Result<bool> {
     let mut qdiscs = netlink.handle().qdisc().get().execute();
     let tried = |cause| Error::from_cause("read the qdiscs", &device.name, &cause);
     while let Some(qdisc) = qdiscs.try_next().await.map_err(tried)? {

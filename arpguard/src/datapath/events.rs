@@ -2,6 +2,7 @@
 //!
 //! A ring has one reader. Who it is says a lock on a directory among the pins, which is not the
 //! lock of those who write policy.
+#![expect(unsafe_code, reason = "aya's ring is registered with the runtime")]
 
 use std::{
     fs::{self, File},
@@ -30,6 +31,7 @@ use super::{
 use crate::{
     clock,
     error::{Error, Result},
+    fault,
 };
 
 const LISTEN: &str = "monitor";
@@ -184,7 +186,7 @@ fn clear(meters: &mut PerCpuHashMap<MapData, u32, Meters>) -> Result<()> {
         });
         PerCpuValues::try_from(cleared.collect::<Vec<_>>())
             .map_err(MapError::from)
-            .and_then(|cleared| meters.insert(device, cleared, 0))
+            .and_then(|cleared| fault::step("map/meters", || meters.insert(device, cleared, 0)))
             .map_err(|cause| Error::from_cause("clear", map::METERS, &cause))?;
     }
     Ok(())

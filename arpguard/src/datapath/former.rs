@@ -15,13 +15,13 @@ use super::{
     clsact,
     hooks::Side,
     maps::{self, NOTES, Note, Notes, open, unreadable},
-    program::Programs,
     sys, transaction,
 };
 use crate::{
     datapath::Known,
     device::Device,
     error::{Error, Result},
+    fault,
     netlink::Netlink,
     terms::Numbered,
 };
@@ -31,7 +31,6 @@ const BRING_OVER: &str = "bring over what an older version of arpguard guards";
 /// The state of an older version.
 struct Former {
     pins: Pins,
-    programs: Programs,
     rules: BTreeMap<Place, Rule>,
     notes: BTreeMap<u32, Note>,
     terms: Numbered,
@@ -98,10 +97,8 @@ impl Former {
             notes.insert(device, Note::from_bytes(&note));
         }
         let terms = maps::terms(&kept)?;
-        let programs = Programs::pinned(&pins.programs())?;
         Ok(Self {
             pins,
-            programs,
             rules,
             notes,
             terms,
@@ -146,15 +143,15 @@ impl Former {
         let tried = |cause| Error::from_cause(BRING_OVER, &device.name, &cause);
         for hook in Hook::ALL {
             let from = self.pins.link(device.index, hook);
-            if let Some(link) = sys::find(&from).map_err(tried)? {
+            if let Some(link) = sys::find(&from, sys::Kind::Link).map_err(tried)? {
                 sys::replace(&link, datapath.programs.of(hook)).map_err(tried)?;
-                fs::rename(&from, pins.link(device.index, hook)).map_err(tried)?;
+                let to = pins.link(device.index, hook);
+                fault::step("pin/move", || fs::rename(&from, to)).map_err(tried)?;
             }
         }
         for side in [Side::Ingress, Side::Egress] {
             let hook = Hook::Tc(side);
-            let (old, new) = (self.programs.of(hook).id, datapath.programs.of(hook));
-            clsact::replace(netlink, device, side, old, new).await?;
+            clsact::replace(netlink, device, side, datapath.programs.of(hook)).await?;
         }
         Ok(())
     }

@@ -126,6 +126,9 @@ pub struct Attached {
     pub ingress: Option<Ingress>,
     /// Where sent frames are judged.
     pub egress: Option<Egress>,
+    /// Whether received frames are judged at the TC hook too, beside XDP: a process has died that
+    /// changed from the one to the other.
+    pub bridged: bool,
     /// Why `ingress` is not a better one, or what it lacks; empty where it is the best.
     pub note: String,
 }
@@ -133,13 +136,13 @@ pub struct Attached {
 impl Attached {
     /// Whether both directions are judged.
     pub const fn is_complete(&self) -> bool {
-        self.satisfies(Mode::Auto)
+        self.ingress.is_some() && self.egress.is_some()
     }
 
-    /// Whether both directions are judged, received frames by the hook that is wanted.
+    /// Whether both directions are judged, received frames by the hook that is wanted alone.
     pub const fn satisfies(&self, mode: Mode) -> bool {
         match self.ingress {
-            Some(ingress) => ingress.satisfies(mode) && self.egress.is_some(),
+            Some(ingress) => ingress.satisfies(mode) && !self.bridged && self.egress.is_some(),
             None => false,
         }
     }

@@ -19,6 +19,7 @@ use super::{bpffs::Pins, maps::open};
 use crate::{
     clock,
     error::{Error, Result},
+    fault,
 };
 
 const LEASE: Duration = Duration::from_secs(2);
@@ -106,7 +107,6 @@ fn renew(register: &mut Register, listener: Listener) -> Result<u64> {
 }
 
 fn write(register: &mut Register, listener: Listener) -> Result<()> {
-    register
-        .set(0, listener.to_words(), 0)
+    fault::step("map/listener", || register.set(0, listener.to_words(), 0))
         .map_err(|cause| Error::from_cause("write", map::LISTENER, &cause))
 }

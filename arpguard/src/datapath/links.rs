@@ -33,7 +33,7 @@ impl Links {
     /// The link of a hook, if there is one.
     pub(super) fn find(&self, device: u32, hook: Hook) -> Result<Option<OwnedFd>> {
         let found = match self {
-            Self::Pinned(pins) => sys::find(&pins.link(device, hook)),
+            Self::Pinned(pins) => sys::find(&pins.link(device, hook), sys::Kind::Link),
             Self::Held(links) => links
                 .get(&(device, hook))
                 .map(OwnedFd::try_clone)
@@ -43,17 +43,26 @@ impl Links {
     }
 
     /// Takes a link off its device, and keeps it no longer; nothing where there is none.
+    ///
+    /// A process that dies in between has taken it off: nobody holds it any more.
     pub(super) fn take_off(&mut self, device: u32, hook: Hook) -> Result<()> {
         let Some(link) = self.find(device, hook)? else {
             return Ok(());
         };
-        let taken_off = sys::detach(&link).and_then(|()| match self {
-            Self::Pinned(pins) => sys::unpin(&pins.link(device, hook)),
-            Self::Held(links) => {
-                links.remove(&(device, hook));
-                Ok(())
+        let taken_off = match self {
+            Self::Pinned(pins) => {
+                let path = pins.link(device, hook);
+                sys::unpin(&path).and_then(|()| {
+                    sys::detach(&link).or_else(|cause| {
+                        sys::pin(&link, &path)?;
+                        Err(cause)
+                    })
+                })
             }
-        });
+            Self::Held(links) => sys::detach(&link).map(|()| {
+                links.remove(&(device, hook));
+            }),
+        };
         taken_off.map_err(|cause| Error::from_cause("detach", hook.name(), &cause))
     }
 }

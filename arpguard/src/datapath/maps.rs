@@ -19,10 +19,10 @@ use arpguard_common::{
     wire::Mac,
 };
 use aya::maps::{
-    Array, HashMap, LpmTrie, Map, MapData, MapError, PerCpuHashMap, PerCpuValues,
+    Array, HashMap, LpmTrie, Map, MapData, MapError, MapType, PerCpuHashMap, PerCpuValues,
     lpm_trie::Key as TrieKey,
 };
-use aya::{Pod, util::nr_cpus};
+use aya::{Pod, sys::SyscallError, util::nr_cpus};
 use ipnet::Ipv4Net;
 use nix::errno::Errno;
 
@@ -33,8 +33,11 @@ pub(super) use self::{
     rules::{Parse, key, rules},
     terms::all as terms,
 };
-use super::bpffs::Pins;
-use crate::error::{Error, Result, errno};
+use super::{bpffs::Pins, sys};
+use crate::{
+    error::{Error, Result, errno},
+    fault,
+};
 
 /// `BPF_F_NO_PREALLOC`
 pub(super) const NO_PREALLOC: u32 = 1;
@@ -131,8 +134,7 @@ impl Maps {
     }
 
     pub(super) fn set_shape(&mut self, shape: Shape) -> Result<()> {
-        self.shape
-            .set(0, shape.to_words(), 0)
+        fault::step("map/shape", || self.shape.set(0, shape.to_words(), 0))
             .map_err(|cause| Error::from_cause("write", map::SHAPE, &cause))
     }
 
@@ -145,13 +147,11 @@ impl Maps {
                 Error::from_cause("write what is known of a device", device, cause)
             };
             let bytes = abi::Device::new(*mac).to_bytes();
-            self.devices
-                .insert(device, bytes, 0)
+            fault::step("map/device", || self.devices.insert(device, bytes, 0))
                 .map_err(|cause| tried(&cause))?;
             for (prefix, entry) in local {
                 let key = local_key(*device, *prefix);
-                self.local
-                    .insert(&key, entry.to_bytes(), 0)
+                fault::step("map/local", || self.local.insert(&key, entry.to_bytes(), 0))
                     .map_err(|cause| tried(&cause))?;
                 wanted.insert((*device, *prefix));
             }
@@ -162,14 +162,22 @@ impl Maps {
 
     pub(super) fn forget_device(&mut self, device: u32) -> Result<()> {
         self.retain_local(|known, _| known != device)?;
-        let gone = [
-            self.devices.remove(&device),
-            self.counters.remove(&device),
-            self.meters.remove(&device),
-            self.notes.remove(&device),
+        let Self {
+            devices,
+            counters,
+            meters,
+            notes,
+            ..
+        } = self;
+        let forget: [&mut dyn FnMut() -> Result<(), MapError>; 4] = [
+            &mut || counters.remove(&device),
+            &mut || meters.remove(&device),
+            &mut || notes.remove(&device),
+            // By this one it is found, where a process dies before the end.
+            &mut || devices.remove(&device),
         ];
-        for removed in gone {
-            absent_is_fine(removed)
+        for remove in forget {
+            absent_is_fine(fault::step("map/forget", remove))
                 .map_err(|cause| Error::from_cause("forget a device", device, &cause))?;
         }
         Ok(())
@@ -188,7 +196,7 @@ impl Maps {
             }
         }
         for key in stale {
-            absent_is_fine(self.local.remove(&key))
+            absent_is_fine(fault::step("map/local/remove", || self.local.remove(&key)))
                 .map_err(|cause| Error::from_cause("forget an address of", map::LOCAL, &cause))?;
         }
         Ok(())
@@ -267,8 +275,7 @@ impl Maps {
     }
 
     pub(super) fn set_note(&mut self, device: u32, note: &Note) -> Result<()> {
-        self.notes
-            .insert(device, note.to_bytes(), 0)
+        fault::step("map/note", || self.notes.insert(device, note.to_bytes(), 0))
             .map_err(|cause| Error::from_cause("note what was attached to", device, &cause))
     }
 }
@@ -331,7 +338,15 @@ fn on_every_cpu<V: Pod>(
     row: V,
 ) -> Result<(), Box<dyn std::error::Error + 'static>> {
     let cpus = nr_cpus().map_err(|(_, cause)| cause)?;
-    Ok(map.insert(key, PerCpuValues::try_from(vec![row; cpus])?, 0)?)
+    let rows = PerCpuValues::try_from(vec![row; cpus])?;
+    Ok(fault::step("map/counters", || map.insert(key, rows, 0))?)
+}
+
+impl fault::Refusal for MapError {
+    fn of(io_error: io::Error) -> Self {
+        let call = "bpf";
+        Self::from(SyscallError { call, io_error })
+    }
 }
 
 /// What a map is taken for.
@@ -369,9 +384,30 @@ where
 
 fn open_any(pins: &Pins, name: &str, kind: Kind) -> Result<Map> {
     let path = pins.map(name);
-    MapData::from_pin(&path)
-        .map(kind)
-        .map_err(|cause| Error::from_cause("open a pin", path.display(), &cause))
+    let tried = |cause: &(dyn std::error::Error + 'static)| {
+        Error::from_cause("open a pin", path.display(), cause)
+    };
+    let pinned = sys::open(&path, sys::Kind::Map).map_err(|cause| tried(&cause))?;
+    let data = MapData::from_fd(pinned).map_err(|cause| tried(&cause))?;
+    let found = data.info().and_then(|info| info.map_type());
+    let map = kind(data);
+    match found.map_err(|cause| tried(&cause))? == type_of(&map) {
+        true => Ok(map),
+        false => Err(Error::new("open a pin", path.display(), sys::NOT_OURS)),
+    }
+}
+
+/// Of those that arpguard has.
+const fn type_of(map: &Map) -> MapType {
+    match map {
+        Map::Array(_) => MapType::Array,
+        Map::HashMap(_) => MapType::Hash,
+        Map::LpmTrie(_) => MapType::LpmTrie,
+        Map::LruHashMap(_) => MapType::LruHash,
+        Map::PerCpuHashMap(_) => MapType::PerCpuHash,
+        Map::RingBuf(_) => MapType::RingBuf,
+        _ => MapType::Unspecified,
+    }
 }
 
 const fn local_key(device: u32, prefix: Ipv4Net) -> TrieKey<Bytes> {

@@ -1,14 +1,18 @@
 //! The eBPF object that the binary carries: loading it, and finding its programs again.
 
-use std::{os::fd::AsFd as _, path::Path};
+use std::{error::Error as StdError, io, os::fd::AsFd as _, path::Path};
 
 use arpguard_common::abi::{map, program};
 use aya::{
     Ebpf, EbpfLoader, include_bytes_aligned,
+    pin::PinError,
     programs::{Program, ProgramError},
     util::KernelVersion,
 };
-use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
+use nix::{
+    errno::Errno,
+    sys::resource::{RLIM_INFINITY, Resource, setrlimit},
+};
 
 use super::{
     bpffs::{Pins, Unfinished},
@@ -16,11 +20,17 @@ use super::{
     program::Programs,
     sys,
 };
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result, errno},
+    fault,
+};
 
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/arpguard-ebpf"));
 
 const LOAD: &str = "load the programs";
+/// How often a program is tried to be loaded where the verifier gives up for a signal, as libbpf does
+/// it (`PROG_LOAD_ATTEMPTS`).
+const ATTEMPTS: usize = 5;
 
 /// Tells the programs of this binary from those of another build.
 pub(super) const BUILD: &str = env!("ARPGUARD_PROGRAMS");
@@ -65,18 +75,13 @@ fn load_unfinished(pins: &Pins) -> Result<Unfinished> {
     pin_programs(&mut object, &unfinished.programs())?;
     for name in MAPS {
         let path = unfinished.map(name);
-        object
-            .map(name)
-            .ok_or_else(|| missing(name))?
-            .pin(&path)
-            .map_err(|cause| Error::from_cause("pin", path.display(), &cause))?;
+        let map = object.map(name).ok_or_else(|| missing(name))?;
+        pin(&path, || map.pin(&path))?;
     }
-    maps::create_notes(BUILD)?
-        .pin(unfinished.map(maps::NOTES))
-        .map_err(|cause| Error::from_cause("pin", maps::NOTES, &cause))?;
-    maps::create_checks()?
-        .pin(unfinished.map(maps::CHECKS))
-        .map_err(|cause| Error::from_cause("pin", maps::CHECKS, &cause))?;
+    let (notes, path) = (maps::create_notes(BUILD)?, unfinished.map(maps::NOTES));
+    pin(&path, || notes.pin(&path))?;
+    let (checks, path) = (maps::create_checks()?, unfinished.map(maps::CHECKS));
+    pin(&path, || checks.pin(&path))?;
     Ok(unfinished)
 }
 
@@ -146,10 +151,10 @@ fn raise_memory_limit() {
 fn parse(loader: &mut EbpfLoader<'_>) -> Result<Ebpf> {
     raise_memory_limit();
     // The programs read nothing of the kernel's own structures.
-    loader
-        .btf(None)
-        .load(OBJECT)
-        .map_err(|cause| Error::from_cause(LOAD, "the eBPF object", &cause))
+    let tried =
+        |cause: &(dyn StdError + 'static)| Error::from_cause(LOAD, "the eBPF object", cause);
+    fault::point("load/maps").map_err(|cause| tried(&cause))?;
+    loader.btf(None).load(OBJECT).map_err(|cause| tried(&cause))
 }
 
 fn load_programs(object: &mut Ebpf) -> Result<()> {
@@ -159,15 +164,20 @@ fn load_programs(object: &mut Ebpf) -> Result<()> {
 }
 
 fn load_program(name: &str, program: &mut Program) -> Result<()> {
-    let loaded = match program {
-        Program::Xdp(program) => program.load(),
-        Program::SchedClassifier(program) => program.load(),
-        _ => {
-            return Err(Error::new(
-                LOAD,
-                name,
-                "it is of a kind that arpguard has not",
-            ));
+    fault::point("load/program").map_err(|cause| Error::from_cause(LOAD, name, &cause))?;
+    let mut attempts = 1..ATTEMPTS;
+    let loaded = loop {
+        let loaded = match program {
+            Program::Xdp(program) => program.load(),
+            Program::SchedClassifier(program) => program.load(),
+            _ => {
+                let why = "it is of a kind that arpguard has not";
+                return Err(Error::new(LOAD, name, why));
+            }
+        };
+        match &loaded {
+            Err(cause) if errno(cause) == Some(Errno::EAGAIN) && attempts.next().is_some() => {}
+            _ => break loaded,
         }
     };
     match loaded {
@@ -175,10 +185,7 @@ fn load_program(name: &str, program: &mut Program) -> Result<()> {
         Err(ProgramError::LoadError {
             io_error,
             verifier_log,
-        }) => Err(match complaint(&verifier_log.to_string()) {
-            Some(line) => Error::new(LOAD, name, format!("the verifier says: {line}")),
-            None => Error::from_cause(LOAD, name, &io_error),
-        }),
+        }) => Err(refusal(name, &io_error, &verifier_log.to_string())),
         loaded => loaded.map_err(|cause| Error::from_cause(LOAD, name, &cause)),
     }
 }
@@ -187,16 +194,32 @@ fn pin_programs(object: &mut Ebpf, directory: &Path) -> Result<()> {
     for (name, program) in object.programs_mut() {
         if program.fd().is_ok() {
             let path = directory.join(name);
-            program
-                .pin(&path)
-                .map_err(|cause| Error::from_cause("pin", path.display(), &cause))?;
+            pin(&path, || program.pin(&path))?;
         }
     }
     Ok(())
 }
 
+fn pin(path: &Path, pin: impl FnOnce() -> Result<(), PinError>) -> Result<()> {
+    fault::step("pin", || pin().map_err(io::Error::other))
+        .map_err(|cause| Error::from_cause("pin", path.display(), &cause))
+}
+
 fn missing(map: &str) -> Error {
     Error::new(LOAD, map, "the eBPF object has no such map")
+}
+
+/// Why the kernel has not loaded a program. The verifier refuses one by these numbers
+/// (`kernel/bpf/verifier.c`); with any other its log only tells how far it came.
+fn refusal(name: &str, cause: &io::Error, log: &str) -> Error {
+    let is_verdict = matches!(
+        errno(cause),
+        Some(Errno::EACCES | Errno::EINVAL | Errno::EPERM | Errno::E2BIG | Errno::EFAULT)
+    );
+    match complaint(log).filter(|_| is_verdict) {
+        Some(line) => Error::new(LOAD, name, format!("the verifier says: {line}")),
+        None => Error::from_cause(LOAD, name, cause),
+    }
 }
 
 /// What the verifier's log ends with, but for its statistics.
@@ -209,4 +232,26 @@ fn complaint(log: &str) -> Option<&str> {
 
 fn has_multi_buffer_xdp() -> bool {
     KernelVersion::current().is_ok_and(|current| current >= KernelVersion::new(5, 18, 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_is_quoted_where_the_verifier_has_refused_alone() {
+        let log = "812: (7b) *(u64 *)(r10 -160) = r4\ninvalid stack\nprocessed 9 insns\n";
+        let told = |errno: Errno| {
+            let cause = io::Error::from_raw_os_error(errno as i32);
+            refusal("arpguard_in", &cause, log).to_string()
+        };
+        assert_eq!(
+            told(Errno::EACCES),
+            "load the programs: arpguard_in: the verifier says: invalid stack"
+        );
+        assert_eq!(
+            told(Errno::ENOMEM),
+            "load the programs: arpguard_in: Out of memory"
+        );
+    }
 }

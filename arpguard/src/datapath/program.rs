@@ -49,7 +49,7 @@ impl Programs {
     pub(super) fn pinned(directory: &Path) -> Result<Self> {
         Self::find(|name| {
             let path = directory.join(name);
-            sys::find(&path)
+            sys::find(&path, sys::Kind::Program)
                 .map_err(|cause| Error::from_cause("open a pin", path.display(), &cause))
         })
     }

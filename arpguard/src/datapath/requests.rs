@@ -1,4 +1,5 @@
 //! The requests that the programs leave to user space.
+#![expect(unsafe_code, reason = "aya's ring is registered with the runtime")]
 
 use arpguard_common::abi::{Request, map};
 use aya::maps::{Map, MapData, RingBuf};

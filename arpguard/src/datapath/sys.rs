@@ -3,6 +3,7 @@
 //!
 //! The layouts are those of `union bpf_attr` in `include/uapi/linux/bpf.h`. What a command does not
 //! name is zero, so a shorter one is enough.
+#![expect(unsafe_code, reason = "the bpf system call")]
 
 use std::{
     ffi::CString,
@@ -16,6 +17,8 @@ use std::{
 
 use aya_obj::generated::{bpf_attach_type, bpf_cmd};
 use nix::errno::Errno;
+
+use crate::fault;
 
 /// `BPF_OBJ_PIN`, `BPF_OBJ_GET`
 #[repr(C)]
@@ -95,24 +98,68 @@ pub(super) fn pin(object: &impl AsFd, path: &Path) -> io::Result<()> {
         fd: number(object),
         flags: 0,
     };
+    fault::point("pin")?;
     bpf(bpf_cmd::BPF_OBJ_PIN, &mut attributes)?;
     Ok(())
 }
 
+/// What can be pinned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Map,
+    Program,
+    Link,
+}
+
+impl Kind {
+    /// As the kernel names it in `/proc/PID/fd`, but for underscores, which only some kernels have in it.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Map => "anon-inode:bpf-map",
+            Self::Program => "anon-inode:bpf-prog",
+            Self::Link => "anon-inode:bpf-link",
+        }
+    }
+
+    /// Refuses what somebody else has put in place of what is of this kind.
+    ///
+    /// # Errors
+    /// Where it is of another kind.
+    pub(super) fn check(self, object: &impl AsFd) -> io::Result<()> {
+        let path = format!("/proc/self/fd/{}", number(object));
+        // Without /proc nobody can tell.
+        match fs::read_link(path) {
+            Ok(found) if found.to_string_lossy().replace('_', "-") != self.name() => {
+                Err(io::Error::other(NOT_OURS))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Why a pin is refused.
+pub(super) const NOT_OURS: &str = "arpguard has not pinned it; to begin anew: arpguard detach";
+
 /// Opens what is pinned.
-pub(super) fn open(path: &Path) -> io::Result<OwnedFd> {
+pub(super) fn open(path: &Path, kind: Kind) -> io::Result<OwnedFd> {
+    let at = path;
     let path = CString::new(path.as_os_str().as_bytes())?;
     let mut attributes = Object {
         pathname: path.as_ptr() as u64,
         fd: 0,
         flags: 0,
     };
-    opened(bpf(bpf_cmd::BPF_OBJ_GET, &mut attributes)?)
+    let object = match bpf(bpf_cmd::BPF_OBJ_GET, &mut attributes) {
+        Err(_) if at.is_dir() => return Err(io::Error::other(NOT_OURS)),
+        object => opened(object?)?,
+    };
+    kind.check(&object)?;
+    Ok(object)
 }
 
 /// Opens what is pinned, if it is.
-pub(super) fn find(path: &Path) -> io::Result<Option<OwnedFd>> {
-    match open(path) {
+pub(super) fn find(path: &Path, kind: Kind) -> io::Result<Option<OwnedFd>> {
+    match open(path, kind) {
         Ok(object) => Ok(Some(object)),
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(cause) => Err(cause),
@@ -121,6 +168,7 @@ pub(super) fn find(path: &Path) -> io::Result<Option<OwnedFd>> {
 
 /// Removes a pin, if it is there.
 pub(super) fn unpin(path: &Path) -> io::Result<()> {
+    fault::point("unpin")?;
     match fs::remove_file(path) {
         Err(cause) if cause.kind() != io::ErrorKind::NotFound => Err(cause),
         _ => Ok(()),
@@ -140,6 +188,10 @@ pub(super) fn attach(
         attach_type: attach_type as u32,
         flags,
     };
+    fault::point(match attach_type {
+        bpf_attach_type::BPF_XDP => "link/xdp",
+        _ => "link/tcx",
+    })?;
     opened(bpf(bpf_cmd::BPF_LINK_CREATE, &mut attributes)?)
 }
 
@@ -152,6 +204,7 @@ pub(super) fn replace(link: &impl AsFd, program: &impl AsFd) -> io::Result<()> {
         link: number(link),
         program: number(program),
     };
+    fault::point("link/replace")?;
     match bpf(bpf_cmd::BPF_LINK_UPDATE, &mut attributes) {
         Err(cause) if cause.raw_os_error() != Some(libc::ENOLINK) => Err(cause),
         _ => Ok(()),
@@ -162,6 +215,7 @@ pub(super) fn replace(link: &impl AsFd, program: &impl AsFd) -> io::Result<()> {
 /// until the kernel has cleaned up, some time later, and its hook is taken until then.
 pub(super) fn detach(link: &impl AsFd) -> io::Result<()> {
     let mut attributes = Detach { link: number(link) };
+    fault::point("link/detach")?;
     bpf(bpf_cmd::BPF_LINK_DETACH, &mut attributes)?;
     Ok(())
 }

@@ -4,7 +4,7 @@
 //! way. A process that dies leaves the pin, and the next writer puts everything back. What is
 //! written in which order, there and back, [`script()`] says.
 
-use std::path::PathBuf;
+use std::{io, path::PathBuf};
 
 use arpguard_common::{
     abi::{Key, Rule, Shape},
@@ -20,7 +20,10 @@ use super::{
     script::{Write, script},
     sys,
 };
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    fault,
+};
 
 /// What shall be at one place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,11 +64,10 @@ pub(super) fn commit(
     }
     journal.remember_shape(before)?;
     let armed = journal.arm(pins)?;
-    match perform(maps, &script.writes, step) {
-        Ok(()) => {
-            armed.disarm()?;
-            Ok(script.undo)
-        }
+    // While the journal is there, the next writer undoes the change: so without removing it, the
+    // change has failed.
+    match perform(maps, &script.writes, step).and_then(|()| armed.disarm()) {
+        Ok(()) => Ok(script.undo),
         Err(error) => {
             armed.roll_back(maps)?;
             Err(error)
@@ -117,7 +119,7 @@ impl Journal {
     fn create(changes: usize) -> Result<Self> {
         // Two more for the shape.
         let entries = u32::try_from(changes).unwrap_or(u32::MAX).saturating_add(2);
-        HashMap::create(entries, NO_PREALLOC)
+        fault::step("journal/create", || HashMap::create(entries, NO_PREALLOC))
             .map(Self)
             .map_err(|cause| Error::from_cause("create a map", "the journal", &cause))
     }
@@ -138,8 +140,7 @@ impl Journal {
     }
 
     fn write(&mut self, key: EntryKey, entry: Entry) -> Result<()> {
-        self.0
-            .insert(key, entry, 0)
+        fault::step("journal/write", || self.0.insert(key, entry, 0))
             .map_err(|cause| Error::from_cause("write", "the journal", &cause))
     }
 
@@ -152,8 +153,7 @@ impl Journal {
             });
         };
         let path = pins.journal();
-        self.0
-            .pin(&path)
+        fault::step("pin", || self.0.pin(&path).map_err(io::Error::other))
             .map_err(|cause| Error::from_cause("pin", path.display(), &cause))?;
         Armed::find(pins)?
             .ok_or_else(|| Error::new("open a pin", path.display(), "the journal is gone again"))
@@ -181,7 +181,7 @@ impl Armed {
         }))
     }
 
-    fn disarm(self) -> Result<()> {
+    fn disarm(&self) -> Result<()> {
         let Some(path) = &self.path else {
             return Ok(());
         };
@@ -220,7 +220,7 @@ impl Armed {
 
     /// There is room for what returns beside what goes: all of it was there together before the
     /// first removal.
-    fn roll_back(self, maps: &mut Maps) -> Result<()> {
+    fn roll_back(&self, maps: &mut Maps) -> Result<()> {
         let (before, changes) = self.read(Rule::from_bytes)?;
         // A process may have died at any write, so the tables hold at most what they held before,
         // and what the shape tells now.

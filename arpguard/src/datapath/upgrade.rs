@@ -3,7 +3,7 @@
 //! The maps stay, and each link or filter gets its new program in place: no frame goes unjudged. A
 //! process that dies on the way leaves the old build's name, so the next one begins again.
 
-use std::fs;
+use std::{fs, path::Path};
 
 use super::{
     Datapath, Hook,
@@ -17,6 +17,7 @@ use super::{
 use crate::{
     device::Device,
     error::{Error, Result},
+    fault,
     netlink::Netlink,
 };
 
@@ -38,9 +39,13 @@ impl Datapath {
         }
         let directory = pins.next_programs();
         remove_directory(&directory)?;
-        make_directory(&directory)?;
-        object::load_over(&pins, &directory)?;
-        let next = Programs::pinned(&directory)?;
+        let next = match load(&pins, &directory) {
+            Ok(next) => next,
+            Err(error) => {
+                remove_directory(&directory)?;
+                return Err(error);
+            }
+        };
         for device in devices {
             self.replace(netlink, device, &next).await?;
         }
@@ -57,8 +62,7 @@ impl Datapath {
         }
         for side in [Side::Ingress, Side::Egress] {
             let hook = Hook::Tc(side);
-            let old = self.programs.of(hook).id;
-            clsact::replace(netlink, device, side, old, next.of(hook)).await?;
+            clsact::replace(netlink, device, side, next.of(hook)).await?;
         }
         Ok(())
     }
@@ -69,10 +73,18 @@ impl Datapath {
         let tried = |cause| Error::from_cause("replace the pins in", to.display(), &cause);
         for entry in fs::read_dir(&from).map_err(tried)? {
             let entry = entry.map_err(tried)?;
-            fs::rename(entry.path(), to.join(entry.file_name())).map_err(tried)?;
+            let to = to.join(entry.file_name());
+            fault::step("pin/move", || fs::rename(entry.path(), to)).map_err(tried)?;
         }
         remove_directory(&from)?;
         self.programs = next;
         self.maps.set_build(object::BUILD)
     }
+}
+
+/// Loads this binary's programs, and pins them to a directory that is made for them.
+fn load(pins: &Pins, directory: &Path) -> Result<Programs> {
+    make_directory(directory)?;
+    object::load_over(pins, directory)?;
+    Programs::pinned(directory)
 }

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use tokio::sync::OwnedMutexGuard;
 
-use super::{Datapath, Held, Links, Maps, Pins, Programs, Store, lock::Lock, object, transaction};
+use super::{
+    Datapath, Held, Links, Maps, Pins, Programs, Store, clsact, lock::Lock, object, transaction,
+};
 use crate::{
     device::Device,
     error::{Error, Result},
@@ -72,15 +74,31 @@ impl Writer {
         };
         let lock = Lock::take(pins).await?;
         pins.remove_unfinished()?;
-        let mut datapath = open_as_it_is(pins)?;
-        if let Some(datapath) = &mut datapath {
-            transaction::recover(&mut datapath.maps, pins)?;
-        }
-        Ok(Self {
+        let datapath = open_recovered(pins)?;
+        Ok(Self::of(pins, datapath, lock).await)
+    }
+
+    /// As [`Self::lock`], to remove everything. Of what cannot be opened, nothing is loaded.
+    ///
+    /// # Errors
+    /// Where the state is another version's, or somebody holds the lock for too long.
+    pub async fn lock_to_remove(store: &Store) -> Result<Self> {
+        let Store::Pinned(pins) = store else {
+            return Self::lock(store).await;
+        };
+        let lock = Lock::take(pins).await?;
+        pins.remove_unfinished()?;
+        pins.refuse_other_versions()?;
+        let datapath = open_recovered(pins).ok().flatten();
+        Ok(Self::of(pins, datapath, lock).await)
+    }
+
+    async fn of(pins: &Pins, datapath: Option<Datapath>, lock: Lock) -> Self {
+        Self {
             reader: Reader(Held::of(datapath).borrow().await),
             pins: Some(pins.clone()),
             _lock: Some(lock),
-        })
+        }
     }
 
     /// What is loaded; `None` where nothing is.
@@ -142,9 +160,22 @@ impl Writer {
             for device in devices {
                 datapath.detach(netlink, device).await?;
             }
+        } else if self.pins.as_ref().is_some_and(Pins::exists) {
+            // Links go with their pins.
+            for device in devices {
+                clsact::detach_all(netlink, device).await?;
+            }
         }
         self.pins.as_ref().map_or(Ok(()), Pins::remove)
     }
+}
+
+fn open_recovered(pins: &Pins) -> Result<Option<Datapath>> {
+    let mut datapath = open_as_it_is(pins)?;
+    if let Some(datapath) = &mut datapath {
+        transaction::recover(&mut datapath.maps, pins)?;
+    }
+    Ok(datapath)
 }
 
 fn open_as_it_is(pins: &Pins) -> Result<Option<Datapath>> {

@@ -90,9 +90,18 @@ pub struct Facts {
 impl Facts {
     /// The devices that speak ARP, of those to look at.
     pub fn speaking(&self) -> impl Iterator<Item = &Device> {
-        let chosen =
-            |device: &&Device| self.chosen.is_empty() || self.chosen.contains(&device.name);
-        self.host.guardable().filter(chosen)
+        let devices = self.host.guardable();
+        devices.filter(|device| self.is_chosen(device))
+    }
+
+    /// The devices of which nothing is known, of those to look at.
+    pub fn unreadable(&self) -> impl Iterator<Item = &Device> {
+        let devices = self.host.devices.iter();
+        devices.filter(|device| !device.is_readable() && self.is_chosen(device))
+    }
+
+    fn is_chosen(&self, device: &Device) -> bool {
+        self.chosen.is_empty() || self.chosen.contains(&device.name)
     }
 
     /// Whether both directions are judged on a device.
@@ -117,7 +126,8 @@ impl Facts {
             Some(Unguardable::NoArp) => {
                 device.kind.as_deref() == Some("dummy") && own.subnet.prefix_len() == 32
             }
-            Some(Unguardable::NotEthernet | Unguardable::Port(_)) | None => false,
+            Some(Unguardable::NotEthernet | Unguardable::Port(_) | Unguardable::Unreadable)
+            | None => false,
         };
         self.host.devices.iter().flat_map(move |device| {
             let vips = device

@@ -14,7 +14,9 @@ pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
             no_rip(facts, device),
         ]
     };
-    facts.speaking().flat_map(of).flatten().collect()
+    let speaking = facts.speaking().flat_map(of).flatten();
+    let unreadable = facts.unreadable().filter_map(|one| unguarded(facts, one));
+    speaking.chain(unreadable).collect()
 }
 
 /// A rule that is meant for the device.
@@ -33,13 +35,17 @@ fn unguarded(facts: &Facts, device: &Device) -> Option<Finding> {
         Some(_) => "rules are for it",
         None => "rules are for every device",
     };
+    let (cannot, cure) = match &device.unguardable {
+        Some(reason) => (format!(": {reason}"), None),
+        None => (String::new(), Some(rule.again(&facts.host, ""))),
+    };
     Some(Finding {
         check: "unguarded",
         severity: Severity::Warning,
         subject: device.name.clone(),
-        what: format!("{rules}, and it is not guarded"),
+        what: format!("{rules}, and it is not guarded{cannot}"),
         why: "nothing is judged there, so what is hidden elsewhere is seen by it".to_owned(),
-        cure: Some(rule.again(&facts.host, "")),
+        cure,
     })
 }
 

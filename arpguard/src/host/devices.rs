@@ -1,6 +1,9 @@
 //! The devices.
 
+use std::{collections::BTreeSet, error::Error as StdError};
+
 use futures_util::TryStreamExt as _;
+use nix::net::if_::{if_indextoname, if_nameindex};
 
 use super::message;
 use crate::{
@@ -10,11 +13,22 @@ use crate::{
 };
 
 pub(super) async fn read(netlink: &Netlink) -> Result<Vec<Device>> {
+    let tried = |cause: &(dyn StdError + 'static)| {
+        Error::from_cause("read the devices", "this network namespace", cause)
+    };
+    let present = if_nameindex().map_err(|cause| tried(&cause))?;
     let mut devices = Vec::new();
     let mut messages = netlink.handle().link().get().execute();
-    let tried = |cause| Error::from_cause("read the devices", "this network namespace", &cause);
-    while let Some(message) = messages.try_next().await.map_err(tried)? {
+    while let Some(message) = messages.try_next().await.map_err(|cause| tried(&cause))? {
         devices.extend(message::device(&message));
     }
+    // Netlink's reader passes over messages with text that is not UTF-8, and Linux lets names have
+    // any bytes.
+    let told: BTreeSet<_> = devices.iter().map(|device| device.index).collect();
+    let is_untold = |index| !told.contains(&index) && if_indextoname(index).is_ok();
+    let untold = present.iter().filter(|device| is_untold(device.index()));
+    devices.extend(
+        untold.map(|device| Device::unreadable(device.index(), device.name().to_str().ok())),
+    );
     Ok(devices)
 }

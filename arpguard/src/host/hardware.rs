@@ -1,4 +1,5 @@
 //! What the driver of a device says of itself, asked by ethtool's ioctl.
+#![expect(unsafe_code, reason = "an ioctl")]
 
 use std::{
     ffi::CStr,

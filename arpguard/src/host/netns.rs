@@ -1,4 +1,5 @@
 //! Network namespaces: entering one, and telling them apart.
+#![expect(unsafe_code, reason = "a socket option that nix has not")]
 
 use std::{
     fs::File,
@@ -10,11 +11,15 @@ use std::{
 };
 
 use nix::{
+    errno::Errno,
     sched::{CloneFlags, setns},
     sys::socket::{AddressFamily, SockFlag, SockType, socket},
 };
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    trust,
+};
 
 /// Where `ip netns` keeps the namespaces that have a name.
 const NAMED: &str = "/run/netns";
@@ -33,11 +38,22 @@ pub fn enter(namespace: &str) -> Result<()> {
         Path::new(NAMED).join(namespace)
     };
     let tried = "enter the network namespace";
+    if matches!(namespace, "" | "." | "..") {
+        return Err(Error::new(tried, format!("{namespace:?}"), "it is no name")
+            .advise("`ip netns` lists those with names"));
+    }
+    // Who can put a link there decides where this command works; in /proc that is the kernel.
+    if !path.starts_with("/proc") {
+        trust::check_name(tried, &path)?;
+    }
     let file = File::open(&path).map_err(|cause| {
         Error::from_cause(tried, path.display(), &cause).advise("`ip netns` lists those with names")
     })?;
-    setns(file.as_fd(), CloneFlags::CLONE_NEWNET)
-        .map_err(|cause| Error::from_cause(tried, path.display(), &cause))
+    setns(file.as_fd(), CloneFlags::CLONE_NEWNET).map_err(|cause| match cause {
+        Errno::EINVAL => Error::new(tried, path.display(), "it is no network namespace")
+            .advise("`ip netns` lists those with names"),
+        cause => Error::from_cause(tried, path.display(), &cause),
+    })
 }
 
 /// A name for the namespace of the calling thread that no other has had since the machine started.

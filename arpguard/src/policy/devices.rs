@@ -39,17 +39,31 @@ pub fn devices<'a>(host: &'a Host, names: &[String]) -> Result<Vec<&'a Device>> 
 /// Where it is not there or cannot be guarded.
 pub fn guardable<'a>(host: &'a Host, name: &str) -> Result<&'a Device> {
     let device = existing(host, name)?;
-    let Some(reason) = &device.unguardable else {
-        return Ok(device);
-    };
-    let error = Error::new(GUARD, name, reason.to_string());
-    Err(match reason {
+    match &device.unguardable {
+        Some(reason) => Err(refusal(host, device, reason)),
+        None => Ok(device),
+    }
+}
+
+fn refusal(host: &Host, device: &Device, reason: &Unguardable) -> Error {
+    let error = Error::new(GUARD, &device.name, reason.to_string());
+    match reason {
         Unguardable::Port(master) => match host.by_index(*master) {
             Some(master) => error.advise(format!("guard {} instead", master.name)),
             None => error,
         },
+        Unguardable::Unreadable => error.advise(format!(
+            "rename it, `ip link set dev {0} name NAME`, or `ip link property del dev {0} altname NAME`",
+            device.name
+        )),
         Unguardable::Loopback | Unguardable::NoArp | Unguardable::NotEthernet => error,
-    })
+    }
+}
+
+/// Why devices are not guarded that a policy for all may be about, as it is not known what they are.
+pub fn unreadable(host: &Host) -> impl Iterator<Item = Error> + '_ {
+    let unreadable = host.devices.iter().filter(|device| !device.is_readable());
+    unreadable.map(|device| refusal(host, device, &Unguardable::Unreadable))
 }
 
 /// The device of this name.

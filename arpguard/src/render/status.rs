@@ -13,6 +13,7 @@ use super::rules::{self, Rule};
 use crate::{
     clock::Wall,
     datapath::{Attached, Datapath, Egress, Ingress, Keeper, Totals},
+    device::{self, Unguardable},
     error::Result,
     host::Host,
     netlink::Netlink,
@@ -32,7 +33,7 @@ pub struct Status {
     pub prefixes: u32,
     /// How many addresses are promoted, likewise.
     pub promoted: u32,
-    /// The devices that are guarded or could be.
+    /// The devices that are guarded or could be, and those that nothing is known of.
     pub devices: Vec<Device>,
     /// The pins that are on their fallback, in the order of their addresses.
     pub moved: Vec<Rule>,
@@ -49,7 +50,8 @@ pub struct Device {
     pub ingress: Option<&'static str>,
     /// The hook for sent frames; `None`: not guarded.
     pub egress: Option<&'static str>,
-    /// Why the ingress hook is not a better one, or what it lacks; empty where it is the best.
+    /// Why the ingress hook is not a better one, or what it lacks, or why it is not guarded; empty where
+    /// it is the best.
     pub note: String,
     /// Whether it is held to what it owns.
     pub strict: bool,
@@ -97,7 +99,11 @@ pub struct Counter {
 /// Where the kernel does not tell.
 pub async fn read(datapath: Option<&Datapath>, host: &Host, netlink: &Netlink) -> Result<Status> {
     let mut devices = Vec::new();
-    for device in host.guardable() {
+    let listed = |device: &&device::Device| match &device.unguardable {
+        None | Some(Unguardable::Unreadable) => true,
+        Some(_) => false,
+    };
+    for device in host.devices.iter().filter(listed) {
         let (attached, totals) = match datapath {
             Some(datapath) => {
                 let attached = datapath.attached(netlink, device).await?;
@@ -110,7 +116,10 @@ pub async fn read(datapath: Option<&Datapath>, host: &Host, netlink: &Netlink) -
             index: device.index,
             ingress: attached.ingress.map(Ingress::name),
             egress: attached.egress.map(Egress::name),
-            note: attached.note,
+            note: match &device.unguardable {
+                Some(reason) => reason.to_string(),
+                None => attached.note,
+            },
             strict: datapath.is_some_and(|datapath| is_strict(datapath, device.index)),
             claims: Vec::new(),
             counters: totals.as_ref().map(counters).unwrap_or_default(),

@@ -64,10 +64,10 @@ pub(crate) fn status(out: &mut dyn Write, status: &Status, width: Option<u16>) -
             device.name.as_str(),
             device.ingress.unwrap_or("-"),
             device.egress.unwrap_or("-"),
-            &if guarded {
-                or_dash(&device.note)
-            } else {
-                "not guarded".to_owned()
+            &match (guarded, &*device.note) {
+                (true, note) => or_dash(note),
+                (false, "") => "not guarded".to_owned(),
+                (false, note) => format!("not guarded: {note}"),
             },
         ]);
     }

@@ -15,8 +15,12 @@ use rtnetlink::{
 use super::{PROTOCOL, Place, Route, Routing, priority};
 use crate::{
     error::{Error, Result, errno},
+    fault,
     netlink::Netlink,
 };
+
+const ADD: &str = "add the rule for";
+const REMOVE: &str = "remove the rule for";
 
 /// Makes `to` of `from`. Each packet is routed by the one or the other, or by the main table:
 /// tables are filled from the longest destination on, and emptied from the shortest.
@@ -57,21 +61,23 @@ pub async fn change(netlink: &Netlink, from: &Routing, to: &Routing) -> Result<(
 }
 
 async fn add_rule(netlink: &Netlink, (prefix, table): (Ipv4Net, u32)) -> Result<()> {
+    fault::point("route/rule").map_err(|cause| Error::from_cause(ADD, prefix, &cause))?;
     let mut request = netlink.handle().rule().add().v4();
     *request.message_mut() = rule(prefix, table);
     match request.execute().await {
         Err(cause) if errno(&cause) != Some(Errno::EEXIST) => {
-            Err(Error::from_cause("add the rule for", prefix, &cause))
+            Err(Error::from_cause(ADD, prefix, &cause))
         }
         _ => Ok(()),
     }
 }
 
 async fn remove_rule(netlink: &Netlink, (prefix, table): (Ipv4Net, u32)) -> Result<()> {
+    fault::point("route/rule/remove").map_err(|cause| Error::from_cause(REMOVE, prefix, &cause))?;
     let request = netlink.handle().rule().del(rule(prefix, table));
     match request.execute().await {
         Err(cause) if errno(&cause) != Some(Errno::ENOENT) => {
-            Err(Error::from_cause("remove the rule for", prefix, &cause))
+            Err(Error::from_cause(REMOVE, prefix, &cause))
         }
         _ => Ok(()),
     }
@@ -94,6 +100,7 @@ fn rule(prefix: Ipv4Net, table: u32) -> RuleMessage {
 /// Sets a route, unless its device or its gateway has just gone: then there is an event, and whoever
 /// follows the host looks again.
 async fn set_route(netlink: &Netlink, place: Place, route: &Route) -> Result<()> {
+    fault::point("route/set").map_err(|cause| tried("set", place, &cause))?;
     let request = netlink.handle().route().add(message(place, route));
     match request.replace().execute().await {
         Ok(()) => Ok(()),
@@ -105,6 +112,7 @@ async fn set_route(netlink: &Netlink, place: Place, route: &Route) -> Result<()>
 }
 
 async fn remove_route(netlink: &Netlink, place: Place, route: &Route) -> Result<()> {
+    fault::point("route/remove").map_err(|cause| tried("remove", place, &cause))?;
     let request = netlink.handle().route().del(message(place, route));
     match request.execute().await {
         Err(cause) if !matches!(errno(&cause), Some(Errno::ESRCH | Errno::ENODEV)) => {
@@ -114,7 +122,7 @@ async fn remove_route(netlink: &Netlink, place: Place, route: &Route) -> Result<
     }
 }
 
-fn tried(verb: &str, (table, to, _): Place, cause: &rtnetlink::Error) -> Error {
+fn tried(verb: &str, (table, to, _): Place, cause: &(dyn std::error::Error + 'static)) -> Error {
     let subject = format!("{to} in table {table}");
     Error::from_cause(format!("{verb} the route to"), subject, cause)
 }

@@ -24,7 +24,26 @@ pub fn arpguard() -> PathBuf {
 
 /// As [`arpguard`], or `None`.
 pub(super) fn found() -> Option<PathBuf> {
-    if let Some(named) = env::var_os("ARPGUARD") {
+    find("ARPGUARD", "release/arpguard")
+}
+
+/// The `arpguard` in which tests can make things go wrong (see its `fault` module): `$ARPGUARD_FAULTY`,
+/// else the debug build beside this one.
+///
+/// # Panics
+///
+/// Where there is none, with what to do.
+pub fn faulty() -> PathBuf {
+    find("ARPGUARD_FAULTY", "debug/arpguard").unwrap_or_else(|| {
+        panic!(
+            "no arpguard to make faults in: run `cargo xtask test`, or build it with \
+             `cargo build -p arpguard`, or name one in $ARPGUARD_FAULTY"
+        )
+    })
+}
+
+fn find(variable: &str, built: &str) -> Option<PathBuf> {
+    if let Some(named) = env::var_os(variable) {
         return Some(PathBuf::from(named)).filter(|path| path.is_file());
     }
     // target/{debug,release}/deps/test, or target/{debug,release}/demo
@@ -32,7 +51,7 @@ pub(super) fn found() -> Option<PathBuf> {
     this.ancestors()
         .skip(2)
         .take(2)
-        .map(|directory| directory.join("release/arpguard"))
+        .map(|directory| directory.join(built))
         .find(|path| path.is_file())
 }
 

@@ -36,10 +36,24 @@ const BRIEF: [&str; 4] = ["cluster_vm", "held", "test_run", "veth"];
 const TESTS: &str = "tests";
 
 /// Files of tests that say nothing about a kernel that the others do not, and why.
-const APART: [(&str, &str); 1] = [(
-    "soak",
-    "it counts what a machine gets done in its time; `cargo xtask test --long` is for it",
-)];
+const APART: [(&str, &str); 4] = [
+    (
+        "soak",
+        "it counts what a machine gets done in its time; `cargo xtask test --long` is for it",
+    ),
+    (
+        "faults",
+        "it kills arpguard some thousand times, which takes hours where a machine is emulated",
+    ),
+    (
+        "flood",
+        "it sends as many frames as a machine can, and an emulated one can not",
+    ),
+    (
+        "hostile",
+        "it tries the build with faults, which is not there, on names and files that are the same to any kernel",
+    ),
+];
 
 /// One program of tests.
 #[derive(Clone, Debug, PartialEq, Eq)]

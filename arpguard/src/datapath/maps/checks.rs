@@ -9,6 +9,7 @@ use crate::{
     check::{Check, Checks, LONGEST},
     datapath::Place,
     error::{Error, Result},
+    fault,
 };
 
 pub(in crate::datapath) const CHECKS: &str = "CHECKS";
@@ -24,7 +25,7 @@ type CheckBytes = [u8; LONGEST + 1];
 pub(in crate::datapath) type CheckMap = HashMap<MapData, PlaceBytes, CheckBytes>;
 
 pub(in crate::datapath) fn create_checks() -> Result<CheckMap> {
-    CheckMap::create(MOST, NO_PREALLOC)
+    fault::step("map/create", || CheckMap::create(MOST, NO_PREALLOC))
         .map_err(|cause| Error::from_cause("create a map", CHECKS, &cause))
 }
 
@@ -54,13 +55,14 @@ impl Maps {
         let length = text.len().min(LONGEST);
         bytes[0] = length as u8;
         bytes[1..=length].copy_from_slice(&text.as_bytes()[..length]);
-        self.checks
-            .insert(to_bytes(place), bytes, 0)
+        let key = to_bytes(place);
+        fault::step("map/check", || self.checks.insert(key, bytes, 0))
             .map_err(|cause| Error::from_cause("note the check of", place.prefix, &cause))
     }
 
     pub(in crate::datapath) fn remove_check(&mut self, place: Place) -> Result<()> {
-        absent_is_fine(self.checks.remove(&to_bytes(place)))
+        let remove = || self.checks.remove(&to_bytes(place));
+        absent_is_fine(fault::step("map/check/remove", remove))
             .map_err(|cause| Error::from_cause("forget the check of", place.prefix, &cause))
     }
 }

@@ -4,7 +4,10 @@ use arpguard_common::abi::{Claim, Key, map};
 use nix::errno::Errno;
 
 use super::{Maps, absent_is_fine, unreadable};
-use crate::error::{Error, Result, errno};
+use crate::{
+    error::{Error, Result, errno},
+    fault,
+};
 
 impl Maps {
     /// The last claim of an address on a device, by another station than the device itself.
@@ -35,7 +38,8 @@ impl Maps {
     /// # Errors
     /// Where the kernel refuses.
     pub fn forget_claim(&mut self, key: Key) -> Result<()> {
-        absent_is_fine(self.claims.remove(&key.to_bytes())).map_err(|cause| {
+        let remove = || self.claims.remove(&key.to_bytes());
+        absent_is_fine(fault::step("map/claim/remove", remove)).map_err(|cause| {
             Error::from_cause(
                 "forget a claim of",
                 std::net::Ipv4Addr::from(key.address),

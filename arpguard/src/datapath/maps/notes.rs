@@ -4,7 +4,10 @@ use arpguard_common::{abi, policy::EVERY_DEVICE};
 use aya::maps::{HashMap, MapData};
 
 use super::{Maps, NO_PREALLOC};
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    fault,
+};
 
 /// User space's own notes on the devices, and on every device the build of the programs. The
 /// programs do not see them.
@@ -66,7 +69,9 @@ pub(in crate::datapath) fn create_notes(build: &str) -> Result<Notes> {
         ..Note::default()
     };
     let create = || -> Result<_, Box<dyn std::error::Error + 'static>> {
-        let mut notes = Notes::create(abi::MAX_DEVICES, NO_PREALLOC)?;
+        let mut notes = fault::step("map/create", || {
+            Notes::create(abi::MAX_DEVICES, NO_PREALLOC)
+        })?;
         notes.insert(EVERY_DEVICE, note.to_bytes(), 0)?;
         Ok(notes)
     };

@@ -12,6 +12,7 @@ use super::{Bytes, Maps, absent_is_fine, trie_key, unreadable};
 use crate::{
     datapath::Place,
     error::{Error, Result, errno},
+    fault,
 };
 
 /// Reads a rule as some version lays it out.
@@ -60,12 +61,14 @@ impl Maps {
     pub(in crate::datapath) fn set_rule(&mut self, place: Place, rule: Rule) -> Result<()> {
         let prefix = place.prefix;
         let bytes = rule.to_bytes();
-        let written = if prefix.prefix_len() == 32 {
-            self.addresses.insert(key(place).to_bytes(), bytes, 0)
-        } else {
-            self.prefixes
-                .insert(&trie_key(key(place), prefix), bytes, 0)
-        };
+        let written = fault::step("map/rule", || {
+            if prefix.prefix_len() == 32 {
+                self.addresses.insert(key(place).to_bytes(), bytes, 0)
+            } else {
+                self.prefixes
+                    .insert(&trie_key(key(place), prefix), bytes, 0)
+            }
+        });
         written.map_err(|cause| match errno(&cause) {
             Some(Errno::E2BIG | Errno::ENOSPC) if prefix.prefix_len() == 32 => {
                 full(prefix, "addresses", abi::MAX_ADDRESSES)
@@ -78,11 +81,13 @@ impl Maps {
     /// Removing what is not there is no error.
     pub(in crate::datapath) fn remove_rule(&mut self, place: Place) -> Result<()> {
         let prefix = place.prefix;
-        let removed = if prefix.prefix_len() == 32 {
-            self.addresses.remove(&key(place).to_bytes())
-        } else {
-            self.prefixes.remove(&trie_key(key(place), prefix))
-        };
+        let removed = fault::step("map/rule/remove", || {
+            if prefix.prefix_len() == 32 {
+                self.addresses.remove(&key(place).to_bytes())
+            } else {
+                self.prefixes.remove(&trie_key(key(place), prefix))
+            }
+        });
         absent_is_fine(removed).map_err(|cause| Error::from_cause("remove a rule", prefix, &cause))
     }
 }

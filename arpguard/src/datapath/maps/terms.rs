@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use super::{Maps, NoteBytes, Notes, unreadable};
 use crate::{
     error::{Error, Result},
+    fault,
     terms::{Fallback, Numbered, Terms},
 };
 
@@ -30,8 +31,8 @@ impl Maps {
 
     /// Notes terms. Rules that have the number are under them from now on.
     pub(in crate::datapath) fn set_terms(&mut self, number: u8, terms: &Terms) -> Result<()> {
-        self.notes
-            .insert(FIRST + u32::from(number), to_bytes(terms), 0)
+        let key = FIRST + u32::from(number);
+        fault::step("map/terms", || self.notes.insert(key, to_bytes(terms), 0))
             .map_err(|cause| Error::from_cause("note the terms of a pin to", &terms.dev, &cause))
     }
 }

@@ -38,6 +38,7 @@ fn written(rules: impl IntoIterator<Item = (Place, Rule)>, guarded: usize) -> St
     let attached = Attached {
         ingress: Some(Ingress::Tcx),
         egress: Some(Egress::Tcx),
+        bridged: false,
         note: String::new(),
     };
     let mut state = State {
