@@ -137,12 +137,29 @@ impl Raw {
         }
     }
 
+    /// As [`Arp::reply`] to the packet that this is, which is one that can be parsed.
+    #[inline(always)]
+    pub fn reply(self, sha: Mac) -> [u8; FRAME_LEN] {
+        self.sides(Kind::Request).reply(sha)
+    }
+
+    /// Who speaks, and of whom, in a packet of this kind.
+    #[inline(always)]
+    fn sides(self, kind: Kind) -> Arp {
+        let [a, b, c, d, e, f, g, h] = self.addresses.to_ne_bytes();
+        Arp {
+            kind,
+            sha: Mac::unpack(self.sender),
+            spa: Ipv4Addr::new(a, b, c, d),
+            tpa: Ipv4Addr::new(e, f, g, h),
+        }
+    }
+
     /// The packet. `None` where `arp_process` in `net/ipv4/arp.c` would not take it on an
     /// Ethernet device, which accepts hardware types 1 and 6, IPv4, requests and replies.
     #[inline(always)]
     pub fn parse(self) -> Option<Arp> {
-        let [a, b, c, d, e, f, g, h] = self.addresses.to_ne_bytes();
-        let (spa, tpa) = (Ipv4Addr::new(a, b, c, d), Ipv4Addr::new(e, f, g, h));
+        let Arp { spa, tpa, .. } = self.sides(Kind::Request);
         let is_request = match self.header {
             header if header == REQUESTS[0] || header == REQUESTS[1] => true,
             header if header == REPLIES[0] || header == REPLIES[1] => false,
@@ -154,12 +171,7 @@ impl Raw {
             true => Kind::Request,
             false => Kind::Reply,
         };
-        Some(Arp {
-            kind,
-            sha: Mac::unpack(self.sender),
-            spa,
-            tpa,
-        })
+        Some(self.sides(kind))
     }
 }
 

@@ -8,7 +8,7 @@ use arpguard_common::{
     judge,
     policy::View,
     verdict::{Direction, Receive, Send},
-    wire::{Arp, Mac, SPA_AT},
+    wire::{Mac, Raw, SPA_AT},
 };
 use aya_ebpf::{
     bindings::{__sk_buff, TC_ACT_SHOT, TC_ACT_UNSPEC},
@@ -45,10 +45,7 @@ pub(crate) fn receive(ctx: &TcContext) -> i32 {
     match due.act {
         Receive::Pass => NEXT,
         Receive::Drop => TC_ACT_SHOT,
-        Receive::Answer(mac) => match raw.parse() {
-            Some(arp) => answer(&frame, place, &arp, mac, device),
-            None => NEXT,
-        },
+        Receive::Answer(mac) => answer(&frame, place, raw, mac, device),
         Receive::Defer(mac) => {
             if let Some(arp) = raw.parse() {
                 defer(device, &arp, mac);
@@ -87,7 +84,7 @@ pub(crate) fn send(ctx: &TcContext) -> i32 {
 
 /// Writes the reply over the request, without its tags, and sends it back where it came from.
 #[inline(always)]
-fn answer(frame: &Packet<'_>, place: Place, arp: &Arp, mac: Mac, device: u32) -> i32 {
+fn answer(frame: &Packet<'_>, place: Place, raw: Raw, mac: Mac, device: u32) -> i32 {
     let tags = place.tags + usize::from(frame.offloaded_tag().is_some());
     for tag in 0..=MAX_TAGS {
         if tag < tags {
@@ -97,7 +94,7 @@ fn answer(frame: &Packet<'_>, place: Place, arp: &Arp, mac: Mac, device: u32) ->
             }
         }
     }
-    if frame.0.store(0, &arp.reply(mac), 0).is_err() {
+    if frame.0.store(0, &raw.reply(mac), 0).is_err() {
         return NEXT;
     }
     // SAFETY: the helper takes plain numbers.

@@ -6,7 +6,7 @@ use arpguard_common::{
     frame::{self, Frame, MAX_TAGS, Place, TAG_LEN},
     judge,
     verdict::{Direction, Receive},
-    wire::{Arp, FRAME_LEN, Mac},
+    wire::{FRAME_LEN, Mac, Raw},
 };
 use aya_ebpf::{
     bindings::{
@@ -41,12 +41,10 @@ pub(crate) fn receive(ctx: &XdpContext) -> u32 {
     match due.act {
         Receive::Pass => XDP_PASS,
         Receive::Drop => XDP_DROP,
-        Receive::Answer(mac) => {
-            match raw.parse().and_then(|arp| answer(&frame, place, &arp, mac)) {
-                Some(()) => XDP_TX,
-                None => XDP_PASS,
-            }
-        }
+        Receive::Answer(mac) => match answer(&frame, place, raw, mac) {
+            Some(()) => XDP_TX,
+            None => XDP_PASS,
+        },
         Receive::Defer(mac) => {
             if let Some(arp) = raw.parse() {
                 defer(device, &arp, mac);
@@ -59,8 +57,8 @@ pub(crate) fn receive(ctx: &XdpContext) -> u32 {
 /// Writes the reply over the request. The frame keeps its length, since not every driver pads what
 /// a program sends; what stood behind the tags is cleared.
 #[inline(always)]
-fn answer(frame: &Packet<'_>, place: Place, arp: &Arp, mac: Mac) -> Option<()> {
-    frame.window::<FRAME_LEN>(0)?.0 = arp.reply(mac);
+fn answer(frame: &Packet<'_>, place: Place, raw: Raw, mac: Mac) -> Option<()> {
+    frame.window::<FRAME_LEN>(0)?.0 = raw.reply(mac);
     for tag in 0..MAX_TAGS {
         if tag < place.tags {
             frame.window::<TAG_LEN>(FRAME_LEN + tag * TAG_LEN)?.0 = [0; TAG_LEN];
