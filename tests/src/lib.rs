@@ -14,6 +14,7 @@
 )]
 
 pub mod arp;
+pub mod bpf;
 pub mod cases;
 pub mod cluster;
 pub mod dice;

@@ -11,13 +11,14 @@ use std::{
 
 use arpguard_common::wire::Mac;
 use arpguard_tests::{
+    bpf::{Kind, Program, XDP_DROP},
     lab::{Namespace, Wire},
     running::Directory,
 };
 use nix::net::if_::if_nametoindex;
 
 use crate::{
-    bpf::{Kind, Program, XDP_DROP},
+    generator::generator,
     plan::{Plan, Subject},
     report::Section,
 };
@@ -47,7 +48,7 @@ impl Pair {
         sender.sh("ethtool -K gen0 gro off");
         sender.sh("ip link set gen0 arp off");
         let device = sender.enter(|| if_nametoindex("gen0")).unwrap();
-        let generator = Program::generator(device, FIRST, count, SENDER_MAC, SENDER);
+        let generator = generator(device, FIRST, count, SENDER_MAC, SENDER);
         // A run of a program that is attached nowhere patches the kernel's XDP dispatcher first
         // (`bpf_prog_change_xdp`), which takes milliseconds: it is attached where nothing comes.
         sender.sh("ip link add idle0 type veth peer name idle1");
@@ -81,7 +82,7 @@ impl Pair {
     fn measure(&self, frames: u32) -> f64 {
         let before = self.received();
         let started = Instant::now();
-        self.sender.enter(|| self.generator.live(frames));
+        self.sender.enter(|| self.generator.live(&[0; 60], frames));
         let mut taken = started.elapsed();
         let mut received = self.received();
         // Under load the kernel may leave the end to a thread of its own.

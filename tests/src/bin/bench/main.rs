@@ -6,9 +6,9 @@
     reason = "a measurement that cannot go on panics, and its guards clean up"
 )]
 
-mod bpf;
 mod command;
 mod flood;
+mod generator;
 mod packet;
 mod plan;
 mod plot;

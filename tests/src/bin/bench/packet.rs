@@ -5,6 +5,7 @@ use std::os::fd::AsFd as _;
 use arpguard_common::{abi::program, wire::Mac};
 use arpguard_tests::{
     arp,
+    bpf::{Kind, Program, TC_NEXT, XDP_PASS, test_run},
     lab::{Namespace, Wire},
     pins::Pins,
 };
@@ -13,7 +14,6 @@ use aya_obj::programs::XdpAttachType;
 use nix::net::if_::if_nametoindex;
 
 use crate::{
-    bpf::{Kind, Program, TC_NEXT, XDP_PASS, test_run},
     plan::{Plan, Subject},
     report::Section,
 };

@@ -9,10 +9,12 @@ use std::{
 };
 
 use arpguard_common::wire::Mac;
-use arpguard_tests::lab::{Namespace, Wire};
+use arpguard_tests::{
+    bpf::{Kind, Program, XDP_PASS},
+    lab::{Namespace, Wire},
+};
 
 use crate::{
-    bpf::{Kind, Program, XDP_PASS},
     plan::{Plan, Subject},
     report::{Row, Section},
 };

@@ -1,19 +1,17 @@
-//! Programs of a few instructions for comparison, and `BPF_PROG_TEST_RUN`.
+//! Programs of a few instructions, and `BPF_PROG_TEST_RUN`.
 
 use std::{
     io,
-    net::Ipv4Addr,
-    os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd},
-    time::Duration,
+    os::fd::{AsFd, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd},
 };
 
-use arpguard_common::wire::Mac;
-use arpguard_tests::{arp, lab::Namespace};
 use nix::{
     errno::Errno,
     net::if_::if_nametoindex,
     sys::resource::{RLIM_INFINITY, Resource, setrlimit},
 };
+
+use crate::lab::Namespace;
 
 const BPF_PROG_LOAD: libc::c_long = 5;
 const BPF_PROG_TEST_RUN: libc::c_long = 10;
@@ -21,19 +19,25 @@ const BPF_LINK_CREATE: libc::c_long = 28;
 const BPF_XDP: u32 = 37;
 const XDP_FLAGS_DRV_MODE: u32 = 1 << 2;
 const BPF_F_TEST_XDP_LIVE_FRAMES: u32 = 1 << 1;
+/// The helper's number.
+pub const BPF_REDIRECT: i32 = 23;
 
 /// `BPF_PROG_TYPE_*`.
 #[derive(Clone, Copy)]
 #[repr(u32)]
-pub(crate) enum Kind {
+pub enum Kind {
+    /// `BPF_PROG_TYPE_SCHED_CLS`
     Tc = 3,
+    /// `BPF_PROG_TYPE_XDP`
     Xdp = 6,
 }
 
-pub(crate) const XDP_DROP: i32 = 1;
-pub(crate) const XDP_PASS: i32 = 2;
-/// TC_ACT_UNSPEC.
-pub(crate) const TC_NEXT: i32 = -1;
+/// Of XDP: nobody gets the frame.
+pub const XDP_DROP: i32 = 1;
+/// Of XDP: the kernel gets it.
+pub const XDP_PASS: i32 = 2;
+/// Of TC: `TC_ACT_UNSPEC`, the next program decides.
+pub const TC_NEXT: i32 = -1;
 
 /// The first fields of `union bpf_attr` for `BPF_PROG_LOAD`.
 #[repr(C)]
@@ -76,55 +80,28 @@ struct Run {
 }
 
 /// A program in the kernel.
-pub(crate) struct Program(OwnedFd);
+#[derive(Debug)]
+pub struct Program(OwnedFd);
 
 impl Program {
     /// The program that does nothing but return this.
-    pub(crate) fn returning(kind: Kind, code: i32) -> Self {
+    pub fn returning(kind: Kind, code: i32) -> Self {
         Self::load(kind, &[insn(0xb7, 0, 0, 0, code), EXIT])
     }
 
-    /// An XDP program that makes of any frame of 60 bytes a broadcast ARP request for one of the
-    /// `count` addresses from `first`, by chance, and sends it on by `device`. It writes every byte,
-    /// since the page of a frame comes back as the receiver left it.
-    pub(crate) fn generator(
-        device: u32,
-        first: Ipv4Addr,
-        count: u32,
-        sha: Mac,
-        spa: Ipv4Addr,
-    ) -> Self {
-        let frame = arp::request(sha, spa, first).bytes();
-        let mut code = vec![
-            insn(0xbf, 6, 1, 0, 0),                             // r6 = context
-            insn(0x85, 0, 0, 0, 7),                             // r0 = bpf_get_prandom_u32()
-            insn(0x97, 0, 0, 0, count.cast_signed()),           // r0 %= count
-            insn(0x07, 0, 0, 0, first.to_bits().cast_signed()), // r0 += first
-            insn(0xdc, 0, 0, 0, 32),                            // r0 = big endian
-            insn(0x61, 2, 6, 0, 0),                             // r2 = data
-            insn(0x61, 3, 6, 4, 0),                             // r3 = data_end
-            insn(0xbf, 4, 2, 0, 0),                             // r4 = data
-            insn(0x07, 4, 0, 0, 42),                            // r4 += 42
-            insn(0x2d, 4, 3, 15, 0),                            // past the end: to the drop
-        ];
-        for (at, word) in frame[..36].chunks_exact(4).enumerate() {
-            let word = i32::from_ne_bytes(word.try_into().unwrap());
-            code.push(insn(0x62, 2, 0, i16::try_from(at * 4).unwrap(), word));
-        }
-        code.extend([
-            insn(0x6a, 2, 0, 36, 0), // the rest of THA
-            insn(0x63, 2, 0, 38, 0), // TPA
+    /// The XDP program that sends every frame out of the device with this interface index.
+    pub fn redirecting(device: u32) -> Self {
+        let code = [
             insn(0xb7, 1, 0, 0, device.cast_signed()),
             insn(0xb7, 2, 0, 0, 0),
-            insn(0x85, 0, 0, 0, 23), // bpf_redirect
+            insn(0x85, 0, 0, 0, BPF_REDIRECT),
             EXIT,
-            insn(0xb7, 0, 0, 0, XDP_DROP),
-            EXIT,
-        ]);
+        ];
         Self::load(Kind::Xdp, &code)
     }
 
-    fn load(kind: Kind, code: &[u64]) -> Self {
+    /// Loads these instructions.
+    pub fn load(kind: Kind, code: &[u64]) -> Self {
         // Before Linux 5.11 a program counts as memory that is locked.
         // Where that is refused, loading tells whether it was needed.
         let _ = setrlimit(Resource::RLIMIT_MEMLOCK, RLIM_INFINITY, RLIM_INFINITY);
@@ -140,7 +117,7 @@ impl Program {
     }
 
     /// Attaches it as XDP in the driver, until what is returned is dropped.
-    pub(crate) fn attach(&self, namespace: &Namespace, device: &str) -> OwnedFd {
+    pub fn attach(&self, namespace: &Namespace, device: &str) -> OwnedFd {
         let mut link = Link {
             program: self.0.as_raw_fd(),
             device: namespace.enter(|| if_nametoindex(device)).unwrap(),
@@ -151,34 +128,35 @@ impl Program {
         descriptor(made.unwrap_or_else(|error| panic!("XDP on {device}: {error}")))
     }
 
-    /// Sends `frames` live frames of 60 bytes through it.
-    pub(crate) fn live(&self, frames: u32) {
-        let data = [0_u8; 60];
+    /// Sends a frame through it so many times, as a network card would bring it
+    /// (`bpf_test_run_xdp_live` in `net/bpf/test_run.c`, Linux 5.18).
+    pub fn live(&self, frame: &[u8], times: u32) {
         let mut run = Run {
             program: self.0.as_raw_fd(),
-            data_len: 60,
-            data: data.as_ptr().addr() as u64,
-            repeat: frames,
+            data_len: frame.len().try_into().unwrap(),
+            data: frame.as_ptr().addr() as u64,
+            repeat: times,
             flags: BPF_F_TEST_XDP_LIVE_FRAMES,
             batch: 64,
             ..Run::default()
         };
         bpf(BPF_PROG_TEST_RUN, &mut run).expect("live frames");
     }
+}
 
-    pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
-        use std::os::fd::AsFd as _;
+impl AsFd for Program {
+    fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
 }
 
 /// Runs a program so often on this frame, with this context; what all runs take.
-pub(crate) fn test_run(
+pub fn test_run(
     program: BorrowedFd<'_>,
     frame: &[u8],
     context: &[u8],
     repeat: u32,
-) -> Duration {
+) -> std::time::Duration {
     let mut run = Run {
         program: program.as_raw_fd(),
         data_len: frame.len().try_into().unwrap(),
@@ -199,10 +177,11 @@ pub(crate) fn test_run(
     started.elapsed()
 }
 
-const EXIT: u64 = 0x95;
+/// The instruction that ends a program.
+pub const EXIT: u64 = 0x95;
 
 /// One instruction, as `struct bpf_insn` lies in memory.
-fn insn(code: u8, to: u8, from: u8, offset: i16, immediate: i32) -> u64 {
+pub fn insn(code: u8, to: u8, from: u8, offset: i16, immediate: i32) -> u64 {
     let [low, high] = offset.to_ne_bytes();
     let [a, b, c, d] = immediate.to_ne_bytes();
     let registers = if cfg!(target_endian = "big") {

@@ -1,0 +1,49 @@
+//! The generator of frames.
+
+use std::net::Ipv4Addr;
+
+use arpguard_common::wire::Mac;
+use arpguard_tests::{
+    arp,
+    bpf::{BPF_REDIRECT, EXIT, Kind, Program, XDP_DROP, insn},
+};
+
+/// An XDP program that makes of any frame of 60 bytes a broadcast ARP request for one of the
+/// `count` addresses from `first`, by chance, and sends it on by `device`. It writes every byte,
+/// since the page of a frame comes back as the receiver left it.
+pub(crate) fn generator(
+    device: u32,
+    first: Ipv4Addr,
+    count: u32,
+    sha: Mac,
+    spa: Ipv4Addr,
+) -> Program {
+    let frame = arp::request(sha, spa, first).bytes();
+    let mut code = vec![
+        insn(0xbf, 6, 1, 0, 0),                             // r6 = context
+        insn(0x85, 0, 0, 0, 7),                             // r0 = bpf_get_prandom_u32()
+        insn(0x97, 0, 0, 0, count.cast_signed()),           // r0 %= count
+        insn(0x07, 0, 0, 0, first.to_bits().cast_signed()), // r0 += first
+        insn(0xdc, 0, 0, 0, 32),                            // r0 = big endian
+        insn(0x61, 2, 6, 0, 0),                             // r2 = data
+        insn(0x61, 3, 6, 4, 0),                             // r3 = data_end
+        insn(0xbf, 4, 2, 0, 0),                             // r4 = data
+        insn(0x07, 4, 0, 0, 42),                            // r4 += 42
+        insn(0x2d, 4, 3, 15, 0),                            // past the end: to the drop
+    ];
+    for (at, word) in frame[..36].chunks_exact(4).enumerate() {
+        let word = i32::from_ne_bytes(word.try_into().unwrap());
+        code.push(insn(0x62, 2, 0, i16::try_from(at * 4).unwrap(), word));
+    }
+    code.extend([
+        insn(0x6a, 2, 0, 36, 0), // the rest of THA
+        insn(0x63, 2, 0, 38, 0), // TPA
+        insn(0xb7, 1, 0, 0, device.cast_signed()),
+        insn(0xb7, 2, 0, 0, 0),
+        insn(0x85, 0, 0, 0, BPF_REDIRECT),
+        EXIT,
+        insn(0xb7, 0, 0, 0, XDP_DROP),
+        EXIT,
+    ]);
+    Program::load(Kind::Xdp, &code)
+}
