@@ -64,22 +64,25 @@ pub struct Place {
 /// `None`: the frame carries something else. An untagged frame pays for one EtherType.
 #[inline(always)]
 pub fn find_arp<F: Frame + ?Sized>(frame: &F) -> Option<Place> {
-    let mut vid = frame.offloaded_tag().unwrap_or(0) & VID_MASK;
+    // The bits of all TCIs, in wire order: what matters is whether one is set in any.
+    let mut tci = frame.offloaded_tag().unwrap_or(0).to_be_bytes();
     let mut at = ETHERTYPE_AT;
-    for tags in 0..=MAX_TAGS {
+    // Not an inclusive range, which keeps a flag for its end.
+    for tags in 0..MAX_TAGS + 1 {
         let ethertype = u16::from_be_bytes(frame.read(at)?);
         at += size_of::<u16>();
         if ethertype == ETHERTYPE_ARP {
             return Some(Place {
                 at,
                 tags,
-                vlan: vid != 0,
+                vlan: u16::from_be_bytes(tci) & VID_MASK != 0,
             });
         }
         if ethertype != ETHERTYPE_8021Q && ethertype != ETHERTYPE_8021AD {
             return None;
         }
-        vid |= u16::from_be_bytes(frame.read(at)?) & VID_MASK;
+        let [high, low] = frame.read(at)?;
+        tci = [tci[0] | high, tci[1] | low];
         at += size_of::<u16>();
     }
     None

@@ -7,6 +7,9 @@
 //!
 //! What it calls in turn is not apart. A call costs a packet nearly as much as a look-up, where the
 //! kernel guards returns.
+//!
+//! Functions that are called must all be in one section of the object: aya 0.14 takes two at the same
+//! offset of two sections for one. So none is `#[cold]`, which would put it into a section of its own.
 
 use arpguard_common::{
     judge,
