@@ -8,6 +8,7 @@ mod event;
 mod local;
 mod request;
 mod rule;
+mod shape;
 mod word;
 
 use core::net::Ipv4Addr;
@@ -24,15 +25,16 @@ pub use self::{
     local::Local,
     request::{REQUEST_LEN, Request},
     rule::Rule,
+    shape::{Counts, Extent, InUse, Shape, Table},
 };
 
 /// Changes whenever the layout of a map does: state in the kernel with another number is another
 /// version's.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 
-/// Older versions whose rules, as [`Rule::from_former`] reads them, and whose notes of user space are
+/// Older versions whose rules, as [`Rule::reader`] has them, and whose notes of user space are
 /// known: what they guard can be brought over.
-pub const FORMER: &[u32] = &[1, 2, 3];
+pub const FORMER: &[u32] = &[1, 2, 3, 4];
 
 /// How many single addresses there is room for, on every device and on single ones together.
 pub const MAX_ADDRESSES: u32 = 1 << 20;
@@ -40,6 +42,10 @@ pub const MAX_ADDRESSES: u32 = 1 << 20;
 pub const MAX_PREFIXES: u32 = 1 << 16;
 /// How many devices there is room for.
 pub const MAX_DEVICES: u32 = 1 << 14;
+/// The devices with an interface index below this are counted in an array. To find a row there costs
+/// a frame next to nothing, and in a hash map as much as to find a rule; but each CPU has all rows of
+/// an array, of some 1.5 KB each. The index of a machine's NICs is low, that of its containers' not.
+pub const LOW_INDEXES: u32 = 32;
 /// How many addresses and subnets of the devices themselves there is room for.
 pub const MAX_LOCAL: u32 = 1 << 18;
 /// How many claims of watched addresses there is room for; the oldest make room for new ones.
@@ -51,7 +57,7 @@ pub const EVENTS_LEN: u32 = 256 << 10;
 
 /// Names of the maps: in the object, and of their pins.
 pub mod map {
-    /// `Array` of one [`super::Shape`]. User space writes it.
+    /// `Array` of one [`super::Extent`]. User space writes it.
     pub const SHAPE: &str = "SHAPE";
     /// `HashMap` from [`super::Key`] to [`super::Rule`]. User space writes it.
     pub const ADDRESSES: &str = "ADDRESSES";
@@ -61,8 +67,12 @@ pub mod map {
     pub const LOCAL: &str = "LOCAL";
     /// `HashMap` from interface index to [`super::Device`]. User space writes it.
     pub const DEVICES: &str = "DEVICES";
-    /// `PerCpuHashMap` from interface index to [`super::Counters`]. User space makes the rows when
-    /// it attaches a device, the programs count in them.
+    /// `PerCpuArray` of [`super::Counters`] by interface index, for those below
+    /// [`super::LOW_INDEXES`]. The programs count in it, user space clears the rows of devices that
+    /// are gone.
+    pub const LOW_COUNTERS: &str = "LOW_COUNTERS";
+    /// `PerCpuHashMap` from any other interface index to [`super::Counters`]. User space makes the
+    /// rows when it attaches a device, the programs count in them.
     pub const COUNTERS: &str = "COUNTERS";
     /// `Array` of one [`super::Listener`]. Whoever reads the events writes it.
     pub const LISTENER: &str = "LISTENER";
@@ -154,107 +164,6 @@ impl Key {
     }
 }
 
-/// How many rules there are in each table, so that a program skips the empty ones. May be too
-/// large while user space writes, never too small.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[repr(C)]
-pub struct Shape {
-    /// Of the book of what this host says.
-    pub own: Counts,
-    /// Of the book of what others may claim.
-    pub claims: Counts,
-}
-
-/// How many rules of one book there are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[repr(C)]
-pub struct Counts {
-    /// Single addresses, on every device.
-    pub exact: u32,
-    /// Single addresses, on one device.
-    pub exact_on_device: u32,
-    /// Prefixes, on every device.
-    pub prefixes: u32,
-    /// Prefixes, on one device.
-    pub prefixes_on_device: u32,
-}
-
-impl Shape {
-    /// How many words it is.
-    pub const WORDS: usize = size_of::<Self>() / size_of::<u32>();
-
-    /// The counts of one book.
-    #[inline(always)]
-    pub const fn of(&self, book: Book) -> &Counts {
-        match book {
-            Book::Own => &self.own,
-            Book::Claims => &self.claims,
-        }
-    }
-
-    /// As [`Self::of`], to change them.
-    pub const fn of_mut(&mut self, book: Book) -> &mut Counts {
-        match book {
-            Book::Own => &mut self.own,
-            Book::Claims => &mut self.claims,
-        }
-    }
-
-    /// How many rules there are for single addresses.
-    pub const fn addresses(&self) -> u32 {
-        let Self { own, claims } = self;
-        own.addresses().saturating_add(claims.addresses())
-    }
-
-    /// How many there are for prefixes.
-    pub const fn prefixes(&self) -> u32 {
-        let Self { own, claims } = self;
-        own.prefixes().saturating_add(claims.prefixes())
-    }
-
-    /// As the map holds it.
-    pub const fn to_words(self) -> [u32; Self::WORDS] {
-        let ([a, b, c, d], [e, f, g, h]) = (self.own.to_words(), self.claims.to_words());
-        [a, b, c, d, e, f, g, h]
-    }
-
-    /// From what the map holds.
-    pub const fn from_words([a, b, c, d, e, f, g, h]: [u32; Self::WORDS]) -> Self {
-        Self {
-            own: Counts::from_words([a, b, c, d]),
-            claims: Counts::from_words([e, f, g, h]),
-        }
-    }
-}
-
-impl Counts {
-    const fn addresses(&self) -> u32 {
-        self.exact.saturating_add(self.exact_on_device)
-    }
-
-    const fn prefixes(&self) -> u32 {
-        self.prefixes.saturating_add(self.prefixes_on_device)
-    }
-
-    const fn to_words(self) -> [u32; 4] {
-        [
-            self.exact,
-            self.exact_on_device,
-            self.prefixes,
-            self.prefixes_on_device,
-        ]
-    }
-
-    const fn from_words([exact, exact_on_device, prefixes, prefixes_on_device]: [u32; 4]) -> Self {
-        Self {
-            exact,
-            exact_on_device,
-            prefixes,
-            prefixes_on_device,
-        }
-    }
-}
-
 /// What is known of a guarded device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
@@ -335,7 +244,6 @@ pub type Meters = [[u64; 6]; ROWS];
 const _: () = {
     assert!(size_of::<Key>() == 8);
     assert!(size_of::<Option<Rule>>() == 8);
-    assert!(size_of::<Shape>() == 32);
     assert!(size_of::<Option<Local>>() == 8);
     assert!(size_of::<Device>() == 8);
 };
@@ -362,11 +270,6 @@ mod tests {
         let device = Device::new(Mac([2, 0, 0, 0, 0, 7]));
         assert_eq!(device.to_bytes(), [2, 0, 0, 0, 0, 7, 0, 0]);
         assert_eq!(Device::from_bytes(device.to_bytes()), device);
-        let words = [1, 2, 3, 4, 5, 6, 7, 8];
-        let shape = Shape::from_words(words);
-        assert_eq!(shape.to_words(), words);
-        assert_eq!(shape.of(Book::Own).exact_on_device, 2);
-        assert_eq!(shape.of(Book::Claims).prefixes, 7);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use crate::{
     abi::Rule,
     frame::{Frame, Place},
     policy::{EVERY_DEVICE, Tables, View},
-    verdict::{Action, Decider, Policy, Reason, Receive, Send, Verdict},
+    verdict::{Action, Decider, Mode, Policy, Reason, Receive, Send, Verdict},
     wire::{Arp, Kind, Mac, Raw},
 };
 
@@ -74,12 +74,14 @@ pub fn received<T: Tables>(raw: Raw, destination: Mac, view: &View<'_, T>) -> Re
         return Received::unwatched(Verdict::UNPARSED);
     };
     // A probe claims nothing.
-    let claim = match arp.kind {
-        Kind::Probe => Verdict::PERMITTED,
-        Kind::Request | Kind::Announcement | Kind::Reply => false_claim(arp, view),
+    let broken = match arp.kind {
+        Kind::Probe => None,
+        Kind::Request | Kind::Announcement | Kind::Reply => broken_by(arp, view),
     };
-    if claim.act() == Receive::Drop {
-        return Received::unwatched(claim);
+    if let Some(rule) = broken
+        && rule.mode() == Mode::Enforce
+    {
+        return Received::unwatched(false_claim(rule));
     }
     let found = match arp.kind {
         Kind::Request | Kind::Probe => view.found(arp.tpa),
@@ -102,10 +104,9 @@ pub fn received<T: Tables>(raw: Raw, destination: Mac, view: &View<'_, T>) -> Re
         Some(_) | None => Decider::NOBODY,
     };
     let verdict = said(arp, destination, found, about, view);
-    let verdict = if verdict.reason == Reason::Permitted {
-        claim
-    } else {
-        verdict
+    let verdict = match broken {
+        Some(rule) if verdict.reason == Reason::Permitted => false_claim(rule),
+        Some(_) | None => verdict,
     };
     Received {
         verdict,
@@ -113,15 +114,16 @@ pub fn received<T: Tables>(raw: Raw, destination: Mac, view: &View<'_, T>) -> Re
     }
 }
 
-/// Judges a claim of an address that may be bound to a hardware address.
+/// The rule that binds what a packet claims to another hardware address.
 #[inline(always)]
-fn false_claim<T: Tables>(arp: &Arp, view: &View<'_, T>) -> Verdict<Receive> {
-    match view.bound(arp.spa) {
-        Some(rule) if rule.mac() != Some(arp.sha) => {
-            decide(rule, Receive::Drop, Reason::FalseClaim)
-        }
-        Some(_) | None => Verdict::PERMITTED,
-    }
+fn broken_by<T: Tables>(arp: &Arp, view: &View<'_, T>) -> Option<Rule> {
+    let bound = view.bound(arp.spa);
+    bound.filter(|rule| rule.mac() != Some(arp.sha))
+}
+
+#[inline(always)]
+fn false_claim(broken: Rule) -> Verdict<Receive> {
+    decide(broken, Receive::Drop, Reason::FalseClaim)
 }
 
 /// Whether it matters to a policy who has an address. A strict device's is about all addresses.

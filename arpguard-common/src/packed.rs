@@ -14,15 +14,11 @@ use crate::{
 impl Mac {
     /// As a number.
     #[inline(always)]
-    pub const fn pack(self) -> u64 {
-        self.beside(0, 0)
-    }
-
-    /// As a number: its bytes in memory order, and two more.
-    #[inline(always)]
-    const fn beside(self, x: u8, y: u8) -> u64 {
-        let [a, b, c, d, e, f] = self.0;
-        u64::from_ne_bytes([a, b, c, d, e, f, x, y])
+    pub fn pack(self) -> u64 {
+        // They are copied as they are, so that no compiler takes them apart.
+        let mut bytes = [0; 8];
+        bytes[..6].copy_from_slice(&self.0);
+        u64::from_ne_bytes(bytes)
     }
 
     /// From a number.
@@ -69,15 +65,15 @@ impl Due {
 
     /// As a number: the hardware address to answer with, and all else.
     #[inline(always)]
-    pub const fn pack(&self) -> u64 {
+    pub fn pack(&self) -> u64 {
         let (act, mac) = match self.act {
-            Receive::Pass => (0, Mac([0; 6])),
-            Receive::Drop => (1, Mac([0; 6])),
-            Receive::Answer(mac) => (2, mac),
-            Receive::Defer(mac) => (3, mac),
+            Receive::Pass => (0, 0),
+            Receive::Drop => (1, 0),
+            Receive::Answer(mac) => (2, mac.pack()),
+            Receive::Defer(mac) => (3, mac.pack()),
         };
         let what = self.watched_by.number() | (act << WATCHED_BITS);
-        mac.beside(what, self.counter)
+        mac | u64::from_ne_bytes([0, 0, 0, 0, 0, 0, what, self.counter])
     }
 
     /// From a number.

@@ -3,7 +3,7 @@
 use core::net::Ipv4Addr;
 
 use crate::{
-    abi::{Key, Local, Rule, Shape},
+    abi::{InUse, Key, Local, Rule, Table},
     verdict::{Mode, Policy},
     wire::Mac,
 };
@@ -14,8 +14,8 @@ use crate::{
 /// The device of a key is an interface index, or [`EVERY_DEVICE`] for the rules that hold on every
 /// device.
 pub trait Tables {
-    /// Which tables have entries at all.
-    fn shape(&self) -> Shape;
+    /// Which tables have rules at all.
+    fn in_use(&self) -> InUse;
     /// The rule for exactly this address.
     fn exact(&self, key: Key) -> Option<Rule>;
     /// The rule for the longest prefix that holds this address.
@@ -56,6 +56,7 @@ impl Policy {
 pub struct View<'a, T> {
     tables: &'a T,
     device: u32,
+    in_use: InUse,
 }
 
 impl<'a, T: Tables> View<'a, T> {
@@ -63,8 +64,12 @@ impl<'a, T: Tables> View<'a, T> {
     /// every device are seen, and no device has addresses: so it is for a frame that belongs to a
     /// VLAN, on the VLAN's parent.
     #[inline(always)]
-    pub const fn new(tables: &'a T, device: u32) -> Self {
-        Self { tables, device }
+    pub fn new(tables: &'a T, device: u32) -> Self {
+        Self {
+            tables,
+            device,
+            in_use: tables.in_use(),
+        }
     }
 
     /// The rule that keeps `address` out of this device's ARP.
@@ -130,29 +135,34 @@ impl<'a, T: Tables> View<'a, T> {
     /// The rule of a book: of the longest match, on this device before every device.
     #[inline(always)]
     pub fn longest_match(&self, book: Book, address: Ipv4Addr) -> Option<Rule> {
-        let Self { tables, device } = *self;
-        let shape = tables.shape();
-        let counts = shape.of(book);
+        let Self {
+            tables,
+            device,
+            in_use,
+        } = *self;
+        if !in_use.any(book) {
+            return None;
+        }
         let on_device = Key::new(book, device, address);
         let on_every = Key::new(book, EVERY_DEVICE, address);
         let own = device != EVERY_DEVICE;
         if own
-            && counts.exact_on_device != 0
+            && in_use.has(book, Table::ExactOnDevice)
             && let Some(rule) = tables.exact(on_device)
         {
             return Some(rule);
         }
-        if counts.exact != 0
+        if in_use.has(book, Table::Exact)
             && let Some(rule) = tables.exact(on_every)
         {
             return Some(rule);
         }
-        let here = if own && counts.prefixes_on_device != 0 {
+        let here = if own && in_use.has(book, Table::PrefixesOnDevice) {
             tables.prefix(on_device)
         } else {
             None
         };
-        let everywhere = if counts.prefixes != 0 {
+        let everywhere = if in_use.has(book, Table::Prefixes) {
             tables.prefix(on_every)
         } else {
             None

@@ -187,7 +187,7 @@ impl Decider {
     /// A policy, in a mode.
     #[inline(always)]
     pub const fn new(policy: Policy, mode: Mode) -> Self {
-        Self(1 + policy as u8 * Mode::COUNT as u8 + mode as u8)
+        Self(1 + policy as u8 + mode as u8 * Policy::COUNT as u8)
     }
 
     /// The one with this number; `None` where nobody has it.
@@ -211,7 +211,7 @@ impl Decider {
         let Some(number) = self.0.checked_sub(1) else {
             return None;
         };
-        match Policy::from_number(number / Mode::COUNT as u8) {
+        match Policy::from_number(number % Policy::COUNT as u8) {
             Some(policy) => Some((policy, self.mode())),
             None => None,
         }
@@ -220,7 +220,7 @@ impl Decider {
     /// How the verdict is applied. Nobody's is carried out.
     #[inline(always)]
     pub const fn mode(self) -> Mode {
-        if self.0 != 0 && self.0.is_multiple_of(Mode::COUNT as u8) {
+        if self.0 > Policy::COUNT as u8 {
             Mode::Audit
         } else {
             Mode::Enforce

@@ -3,7 +3,10 @@
 use core::net::Ipv4Addr;
 
 use arpguard_common::{
-    abi::{Device, Key, Local, MAX_ADDRESSES, MAX_DEVICES, MAX_LOCAL, MAX_PREFIXES, Rule, Shape},
+    abi::{
+        Device, Extent, InUse, Key, Local, MAX_ADDRESSES, MAX_DEVICES, MAX_LOCAL, MAX_PREFIXES,
+        Rule,
+    },
     policy::{Book, Tables},
     wire::Mac,
 };
@@ -16,7 +19,7 @@ use aya_ebpf::{
 use crate::watch;
 
 #[map]
-static SHAPE: Array<Shape> = Array::with_max_entries(1, 0);
+static SHAPE: Array<Extent> = Array::with_max_entries(1, 0);
 
 #[map]
 static ADDRESSES: HashMap<Key, Option<Rule>> =
@@ -36,8 +39,8 @@ pub(crate) struct Maps;
 
 impl Tables for Maps {
     #[inline(always)]
-    fn shape(&self) -> Shape {
-        SHAPE.get(0).copied().unwrap_or_default()
+    fn in_use(&self) -> InUse {
+        SHAPE.get(0).map(|extent| extent.in_use).unwrap_or_default()
     }
 
     #[inline(always)]

@@ -30,7 +30,7 @@ use std::collections::BTreeSet;
 
 use arpguard_common::{
     abi::{Counts, Rule, Shape},
-    policy::{Book, EVERY_DEVICE, Tables as _},
+    policy::{Book, EVERY_DEVICE},
     verdict::Policy,
 };
 use ipnet::Ipv4Net;

@@ -4,7 +4,7 @@
 use std::net::Ipv4Addr;
 
 use arpguard_common::{
-    abi::{Key, Local, Rule, Shape},
+    abi::{InUse, Key, LOW_INDEXES, Local, Rule, Shape},
     policy::{Book, EVERY_DEVICE, Tables},
     verdict::{Mode, Policy},
     wire::Mac,
@@ -194,9 +194,13 @@ impl Device {
         }
     }
 
-    /// Its interface index in the model.
+    /// Its interface index: of half of them so high that they are counted apart ([`LOW_INDEXES`]).
     pub const fn index(self) -> u32 {
-        2 + self as u32
+        let index = 2 + self as u32;
+        match self {
+            Self::Eth0 | Self::Eth1 | Self::Eth2 => index,
+            Self::Eth3 | Self::Eth4 | Self::Eth5 => LOW_INDEXES + index,
+        }
     }
 }
 
@@ -600,7 +604,7 @@ impl Model {
 }
 
 impl Tables for Model {
-    fn shape(&self) -> Shape {
+    fn in_use(&self) -> InUse {
         let mut shape = Shape::default();
         for set in POLICY {
             let counts = shape.of_mut(set.policy.book());
@@ -611,7 +615,7 @@ impl Tables for Model {
                 (false, false) => &mut counts.prefixes_on_device,
             } += 1;
         }
-        shape
+        shape.in_use()
     }
 
     fn exact(&self, key: Key) -> Option<Rule> {
@@ -663,8 +667,9 @@ impl RealServer {
     pub fn new() -> Self {
         let (host, peer) = (Namespace::new("rs"), Namespace::new("peer"));
         for device in Device::ALL {
-            Wire::between(
+            Wire::numbered(
                 (&host, device.name(), device.mac()),
+                device.index(),
                 (&peer, device.name(), device.peer_mac()),
             );
             for address in device.addresses() {

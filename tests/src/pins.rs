@@ -6,10 +6,10 @@ use std::{
 };
 
 use arpguard_common::{
-    abi::{Counters, counter, map},
+    abi::{Counters, LOW_INDEXES, counter, map},
     verdict::{Mode, Policy, Reason},
 };
-use aya::maps::{HashMap, Map, MapData, MapError, PerCpuHashMap};
+use aya::maps::{HashMap, Map, MapData, MapError, PerCpuArray, PerCpuHashMap};
 use serde_json::Value;
 
 use crate::lab::Namespace;
@@ -72,7 +72,10 @@ impl Pins {
 
     /// The counters.
     pub fn counters(&self) -> CountersMap {
-        CountersMap(self.map(map::COUNTERS, Map::PerCpuHashMap))
+        CountersMap {
+            low: self.map(map::LOW_COUNTERS, Map::PerCpuArray),
+            others: self.map(map::COUNTERS, Map::PerCpuHashMap),
+        }
     }
 
     /// The map that is pinned by this name.
@@ -88,16 +91,21 @@ impl Pins {
 }
 
 /// The counters of every device.
-pub struct CountersMap(PerCpuHashMap<MapData, u32, Counters>);
+pub struct CountersMap {
+    low: PerCpuArray<MapData, Counters>,
+    others: PerCpuHashMap<MapData, u32, Counters>,
+}
 
 impl CountersMap {
     /// The counters of one device, those of all CPUs together.
     pub fn read(&self, device: u32) -> Count {
         let mut sum = Count([0; _]);
-        let row = self
-            .0
-            .get(&device, 0)
-            .unwrap_or_else(|error| panic!("no counters for device {device}: {error}"));
+        let row = if device < LOW_INDEXES {
+            self.low.get(&device, 0)
+        } else {
+            self.others.get(&device, 0)
+        };
+        let row = row.unwrap_or_else(|error| panic!("no counters for device {device}: {error}"));
         for cpu in row.iter() {
             for (total, cell) in sum.0.iter_mut().zip(cpu) {
                 *total += cell;

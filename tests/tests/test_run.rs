@@ -126,6 +126,7 @@ fn every_program_is_pinned_and_so_is_every_map() {
         map::PREFIXES,
         map::LOCAL,
         map::DEVICES,
+        map::LOW_COUNTERS,
         map::COUNTERS,
     ] {
         assert!(maps.iter().any(|map| map == name), "{name} in {maps:?}");

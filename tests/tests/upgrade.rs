@@ -21,6 +21,7 @@ use aya::{
     programs::{SchedClassifier, TcAttachType, Xdp},
 };
 use aya_obj::programs::XdpAttachType;
+use serde_json::Value;
 
 const CLIENT: Mac = Mac([2, 0, 0, 0, 0, 0x81]);
 
@@ -69,6 +70,10 @@ impl Former {
     fn of(server: &Namespace, version: u32) -> Self {
         let former = Self::beside(server, version);
         fs::rename(&former.new, &former.old).unwrap();
+        fs::remove_file(former.old.join("maps/LOW_COUNTERS")).unwrap();
+        if version == 4 {
+            return former;
+        }
         for map in ["METERS", "COUNTERS"] {
             fs::remove_file(former.old.join("maps").join(map)).unwrap();
         }
@@ -200,10 +205,11 @@ fn an_older_version_s_state_is_brought_over() {
             (2, "list"),
             (2, "status"),
             (3, "list"),
+            (4, "list"),
             (1, "hide 192.168.18.101 --rip 192.168.18.10"),
         ];
         // Each loads the programs beside the flood.
-        let some = if slower() > 1 { &all[3..] } else { &all };
+        let some = if slower() > 1 { &all[4..] } else { &all };
         for &(version, verb) in some {
             let (list, before) = (server.guard("list"), attached(server));
             server.guard("hide 192.168.18.104");
@@ -237,6 +243,31 @@ fn an_older_version_s_state_can_be_detached() {
     server.guard("detach");
     assert_eq!(attached(&server), [""; 0]);
     assert!(!former.old.exists() && !former.new.exists());
+}
+
+#[test]
+fn checks_and_claims_are_brought_over() {
+    let (server, peer) = real_server();
+    server.guard("hide 192.168.18.101 --rip 192.168.18.10");
+    server.guard("answer 192.168.18.102 --dev eth0 --when tcp:80");
+    server.guard("bind 192.168.18.103 02:00:00:00:00:03");
+    let (client, heard) = (Port::open(&peer, "eth0"), Port::open(&server, "eth0"));
+    let claim = arp::announcement(CLIENT, [192, 168, 18, 101].into()).bytes();
+    client.send(&claim);
+    heard.until(|frame| frame == claim);
+    let claimed_by = || -> String {
+        let status: Value = serde_json::from_str(&server.guard("-o json status")).unwrap();
+        let claims = &status["devices"][0]["claims"];
+        format!(
+            "{} {} {}",
+            claims[0]["address"], claims[0]["mac"], claims[1]
+        )
+    };
+    let before = (server.guard("list"), claimed_by());
+    assert_eq!(before.1, format!("\"192.168.18.101\" \"{CLIENT}\" null"));
+    let former = Former::of(&server, 4);
+    assert_eq!((server.guard("list"), claimed_by()), before);
+    assert!(former.is_gone());
 }
 
 /// As a process leaves it that is killed between the two steps of leaving a device.

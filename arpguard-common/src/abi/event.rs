@@ -255,7 +255,7 @@ mod tests {
         let device = core::mem::offset_of!(Event, device);
         assert_eq!(bytes[device..][..4], 7_u32.to_ne_bytes());
         assert_eq!(bytes[28..32], [10, 0, 0, 9]);
-        let small = [Reason::LeakingRequest as u8, Direction::Sent as u8, 2, 28];
+        let small = [Reason::LeakingRequest as u8, Direction::Sent as u8, 6, 28];
         assert_eq!(bytes[core::mem::offset_of!(Event, reason)..][..4], small);
         assert_eq!(
             bytes[core::mem::offset_of!(Event, destination)..][..12],

@@ -153,17 +153,22 @@ impl Rule {
         ]))
     }
 
-    /// Reads a rule as versions 1 to 3 laid it out: the policy's number plus one, flags of which the
-    /// lowest three meant audit, shield and same subnet, the length of the prefix, a zero and four
-    /// bytes of its own. `None` for zeros, and where it is no rule of theirs.
-    pub const fn from_former([kind, flags, prefix_len, _, own @ ..]: [u8; 8]) -> Option<Self> {
+    /// What reads a rule of an older version ([`super::FORMER`]) from what its maps hold: `None` for
+    /// zeros, and where it is no rule of theirs.
+    pub const fn reader(version: u32) -> fn([u8; 8]) -> Option<Self> {
+        match version {
+            ..=3 => Self::from_former,
+            _ => Self::from_bytes,
+        }
+    }
+
+    /// As versions 1 to 3 laid it out: the policy's number plus one, flags of which the lowest three
+    /// meant audit, shield and same subnet, the length of the prefix, a zero and four bytes of its own.
+    fn from_former([kind, flags, prefix_len, _, own @ ..]: [u8; 8]) -> Option<Self> {
         const AUDIT: u8 = 1;
-        let Some(number) = kind.checked_sub(1) else {
-            return None;
-        };
-        let policy = match Policy::from_number(number) {
-            Some(policy @ (Policy::Hide | Policy::Pin | Policy::Strict)) => policy,
-            Some(Policy::Answer | Policy::Bind) | None => return None,
+        let policy = match Policy::from_number(kind.checked_sub(1)?)? {
+            policy @ (Policy::Hide | Policy::Pin | Policy::Strict) => policy,
+            Policy::Answer | Policy::Bind => return None,
         };
         let mode = if flags & AUDIT == 0 {
             Mode::Enforce
@@ -422,6 +427,8 @@ mod tests {
 
     #[test]
     fn former_rules_mean_the_same() {
+        let answer = Rule::answer(32, None, Mode::Enforce, true, false);
+        assert_eq!(Rule::reader(4)(answer.to_bytes()), Some(answer));
         let [a, b, c, d] = 7_u32.to_ne_bytes();
         for (former, rule) in [
             (
@@ -443,7 +450,7 @@ mod tests {
             ([0; 8], None),
             ([4, 0, 32, 0, 0, 0, 0, 0], None),
         ] {
-            assert_eq!(Rule::from_former(former), rule);
+            assert_eq!(Rule::reader(3)(former), rule);
         }
     }
 }

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
-use arpguard_common::{abi::Shape, policy::Tables as _};
+use arpguard_common::abi::Shape;
 use ipnet::Ipv4Net;
 use tokio::{
     sync::Mutex,

@@ -85,6 +85,11 @@ impl Pins {
         &self.home
     }
 
+    /// Which version of the layout they are of: see [`abi::VERSION`].
+    pub(super) const fn number(&self) -> u32 {
+        self.version
+    }
+
     /// The directory of this version's pins.
     pub fn version(&self) -> PathBuf {
         self.home.join(format!("v{}", self.version))

@@ -6,7 +6,7 @@
 
 use std::{collections::BTreeMap, fs};
 
-use arpguard_common::abi::{Rule, map};
+use arpguard_common::abi::{Claim, Key, Rule, map};
 use aya::maps::{HashMap, LpmTrie, Map};
 
 use super::{
@@ -14,10 +14,11 @@ use super::{
     bpffs::Pins,
     clsact,
     hooks::Side,
-    maps::{self, NOTES, Note, Notes, open, unreadable},
+    maps::{self, CHECKS, NOTES, Note, Notes, Parse, open, unreadable},
     sys, transaction,
 };
 use crate::{
+    check::Checks,
     datapath::Known,
     device::Device,
     error::{Error, Result},
@@ -34,7 +35,12 @@ struct Former {
     rules: BTreeMap<Place, Rule>,
     notes: BTreeMap<u32, Note>,
     terms: Numbered,
+    checks: Checks,
+    claims: Vec<(Key, Claim)>,
 }
+
+/// The first version that knew checks, and claims as they are now.
+const CHECKS_SINCE: u32 = 4;
 
 impl Writer {
     /// Takes what an older version has left. `known` says what the programs are to know of a device.
@@ -76,15 +82,16 @@ impl Writer {
 
 impl Former {
     fn read(pins: Pins) -> Result<Self> {
+        let parse: Parse = Rule::reader(pins.number());
         let addresses: HashMap<_, _, _> = open(&pins, map::ADDRESSES, Map::HashMap)?;
         let prefixes: LpmTrie<_, _, _> = open(&pins, map::PREFIXES, Map::LpmTrie)?;
         let mut rules = BTreeMap::new();
-        for rule in maps::rules(&addresses, &prefixes, Rule::from_former) {
+        for rule in maps::rules(&addresses, &prefixes, parse) {
             let (place, rule) = rule?;
             rules.insert(place, rule);
         }
         // Its last change may never have come to its end.
-        for Change { place, rule } in transaction::undone(&pins, Rule::from_former)? {
+        for Change { place, rule } in transaction::undone(&pins, parse)? {
             match rule {
                 Some(rule) => rules.insert(place, rule),
                 None => rules.remove(&place),
@@ -97,11 +104,21 @@ impl Former {
             notes.insert(device, Note::from_bytes(&note));
         }
         let terms = maps::terms(&kept)?;
+        let (checks, claims) = if pins.number() < CHECKS_SINCE {
+            (Checks::new(), Vec::new())
+        } else {
+            (
+                maps::checks(&open(&pins, CHECKS, Map::HashMap)?)?,
+                maps::claims(&open(&pins, map::CLAIMS, Map::LruHashMap)?)?,
+            )
+        };
         Ok(Self {
             pins,
             rules,
             notes,
             terms,
+            checks,
+            claims,
         })
     }
 
@@ -121,6 +138,8 @@ impl Former {
             })
             .collect();
         datapath.agree(&self.terms)?;
+        datapath.check(&self.checks)?;
+        datapath.maps.set_claims(&self.claims)?;
         datapath.commit(&changes, &mut |_| Ok(()))?;
         for device in devices {
             if let Some(note) = self.notes.get(&device.index) {

@@ -2,6 +2,7 @@
 
 mod checks;
 mod claims;
+mod counters;
 mod notes;
 mod rules;
 mod terms;
@@ -14,25 +15,28 @@ use std::{
 };
 
 use arpguard_common::{
-    abi::{self, CLAIM_LEN, Counters, Key, Local, Meters, ROWS, Rule, Shape, map},
+    abi::{self, Extent, InUse, Key, Local, Meters, ROWS, Rule, Shape, map},
     policy::{Book, EVERY_DEVICE, Tables},
     wire::Mac,
 };
 use aya::maps::{
-    Array, HashMap, LpmTrie, Map, MapData, MapError, MapType, PerCpuHashMap, PerCpuValues,
+    Array, HashMap, LpmTrie, Map, MapData, MapError, MapType, PerCpuHashMap,
     lpm_trie::Key as TrieKey,
 };
-use aya::{Pod, sys::SyscallError, util::nr_cpus};
+use aya::sys::SyscallError;
 use ipnet::Ipv4Net;
 use nix::errno::Errno;
 
-use self::notes::NoteBytes;
+pub use self::counters::Totals;
 pub(super) use self::{
-    checks::{CHECKS, CheckMap, create_checks},
+    checks::{CHECKS, CheckMap, all as checks, create_checks},
+    claims::{ClaimMap, all as claims},
+    counters::CounterMaps,
     notes::{NOTES, Note, Notes, create_notes},
     rules::{Parse, key, rules},
     terms::all as terms,
 };
+use self::{counters::on_every_cpu, notes::NoteBytes};
 use super::{bpffs::Pins, sys};
 use crate::{
     error::{Error, Result, errno},
@@ -46,14 +50,14 @@ type Bytes = [u8; 8];
 
 /// The maps of one network namespace.
 pub struct Maps {
-    shape: Array<MapData, [u32; Shape::WORDS]>,
+    shape: Array<MapData, [u32; Extent::WORDS]>,
     addresses: HashMap<MapData, Bytes, Bytes>,
     prefixes: LpmTrie<MapData, Bytes, Bytes>,
     local: LpmTrie<MapData, Bytes, Bytes>,
     devices: HashMap<MapData, u32, Bytes>,
-    counters: PerCpuHashMap<MapData, u32, Counters>,
+    counters: CounterMaps,
     meters: PerCpuHashMap<MapData, u32, Meters>,
-    claims: HashMap<MapData, Bytes, [u8; CLAIM_LEN]>,
+    claims: ClaimMap,
     notes: Notes,
     checks: CheckMap,
     /// Those of the object, open once more, for programs that are loaded over them.
@@ -69,9 +73,6 @@ pub struct Known {
     /// What it has for its own addresses.
     pub local: Vec<(Ipv4Net, Local)>,
 }
-
-/// The counters of one device, summed over the CPUs; see [`abi::counter`].
-pub type Totals = Counters;
 
 /// What no event has told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -119,7 +120,10 @@ impl Maps {
             prefixes: source.typed(map::PREFIXES, Map::LpmTrie)?,
             local: source.typed(map::LOCAL, Map::LpmTrie)?,
             devices: source.typed(map::DEVICES, Map::HashMap)?,
-            counters: source.typed(map::COUNTERS, Map::PerCpuHashMap)?,
+            counters: CounterMaps {
+                low: source.typed(map::LOW_COUNTERS, Map::PerCpuArray)?,
+                others: source.typed(map::COUNTERS, Map::PerCpuHashMap)?,
+            },
             meters: source.typed(map::METERS, Map::PerCpuHashMap)?,
             claims: source.typed(map::CLAIMS, Map::LruHashMap)?,
             notes,
@@ -133,8 +137,19 @@ impl Maps {
         self.descriptors.get(name).map(OwnedFd::as_fd)
     }
 
+    fn extent(&self) -> Extent {
+        let read = self.shape.get(&0, 0).map(Extent::from_words);
+        read.unwrap_or_default()
+    }
+
+    /// How many rules there are in each table.
+    pub fn shape(&self) -> Shape {
+        self.extent().shape
+    }
+
     pub(super) fn set_shape(&mut self, shape: Shape) -> Result<()> {
-        fault::step("map/shape", || self.shape.set(0, shape.to_words(), 0))
+        let extent = Extent::of(shape).to_words();
+        fault::step("map/shape", || self.shape.set(0, extent, 0))
             .map_err(|cause| Error::from_cause("write", map::SHAPE, &cause))
     }
 
@@ -161,24 +176,27 @@ impl Maps {
     }
 
     pub(super) fn forget_device(&mut self, device: u32) -> Result<()> {
+        let tried = |cause: &(dyn std::error::Error + 'static)| {
+            Error::from_cause("forget a device", device, cause)
+        };
         self.retain_local(|known, _| known != device)?;
+        self.counters
+            .forget(device)
+            .map_err(|cause| tried(cause.as_ref()))?;
         let Self {
             devices,
-            counters,
             meters,
             notes,
             ..
         } = self;
-        let forget: [&mut dyn FnMut() -> Result<(), MapError>; 4] = [
-            &mut || counters.remove(&device),
+        let forget: [&mut dyn FnMut() -> Result<(), MapError>; 3] = [
             &mut || meters.remove(&device),
             &mut || notes.remove(&device),
             // By this one it is found, where a process dies before the end.
             &mut || devices.remove(&device),
         ];
         for remove in forget {
-            absent_is_fine(fault::step("map/forget", remove))
-                .map_err(|cause| Error::from_cause("forget a device", device, &cause))?;
+            absent_is_fine(fault::step("map/forget", remove)).map_err(|cause| tried(&cause))?;
         }
         Ok(())
     }
@@ -217,25 +235,18 @@ impl Maps {
         };
         if self.meters.get(&device, 0).is_err() {
             let zeros: Meters = [[0; 6]; ROWS];
-            on_every_cpu(&mut self.meters, device, zeros).map_err(|cause| tried(cause.as_ref()))?;
+            let row = on_every_cpu(zeros).map_err(|cause| tried(cause.as_ref()))?;
+            fault::step("map/counters", || self.meters.insert(device, row, 0))
+                .map_err(|cause| tried(&cause))?;
         }
-        if self.counters.get(&device, 0).is_err() {
-            clear_counters(&mut self.counters, device).map_err(|cause| tried(cause.as_ref()))?;
-        }
-        Ok(())
+        self.counters
+            .start(device)
+            .map_err(|cause| tried(cause.as_ref()))
     }
 
     /// The device's counters; zeros where it has none.
     pub fn totals(&self, device: u32) -> Totals {
-        let mut totals = [0_u64; size_of::<Counters>() / size_of::<u64>()];
-        if let Ok(rows) = self.counters.get(&device, 0) {
-            for row in rows.iter() {
-                for (total, count) in totals.iter_mut().zip(row) {
-                    *total = total.wrapping_add(*count);
-                }
-            }
-        }
-        totals
+        self.counters.totals(device).unwrap_or(counters::NONE)
     }
 
     /// How many of the device's events nobody was ever told, by [`abi::row`]; zeros where it has no
@@ -282,11 +293,8 @@ impl Maps {
 
 /// The maps as the programs see them: so user space can ask which rule holds, too.
 impl Tables for Maps {
-    fn shape(&self) -> Shape {
-        self.shape
-            .get(&0, 0)
-            .map(Shape::from_words)
-            .unwrap_or_default()
+    fn in_use(&self) -> InUse {
+        self.extent().in_use
     }
 
     fn exact(&self, key: Key) -> Option<Rule> {
@@ -322,26 +330,6 @@ impl Tables for Maps {
     }
 }
 
-/// Makes a device's counters zeros on every CPU.
-pub(super) fn clear_counters(
-    counters: &mut PerCpuHashMap<MapData, u32, Counters>,
-    device: u32,
-) -> Result<(), Box<dyn std::error::Error + 'static>> {
-    let zeros: Counters = [0; size_of::<Counters>() / size_of::<u64>()];
-    on_every_cpu(counters, device, zeros)
-}
-
-/// Writes a row for every CPU.
-fn on_every_cpu<V: Pod>(
-    map: &mut PerCpuHashMap<MapData, u32, V>,
-    key: u32,
-    row: V,
-) -> Result<(), Box<dyn std::error::Error + 'static>> {
-    let cpus = nr_cpus().map_err(|(_, cause)| cause)?;
-    let rows = PerCpuValues::try_from(vec![row; cpus])?;
-    Ok(fault::step("map/counters", || map.insert(key, rows, 0))?)
-}
-
 impl fault::Refusal for MapError {
     fn of(io_error: io::Error) -> Self {
         let call = "bpf";
@@ -369,6 +357,7 @@ pub(super) fn descriptor(map: &Map) -> io::Result<BorrowedFd<'_>> {
         | Map::HashMap(data)
         | Map::LruHashMap(data)
         | Map::LpmTrie(data)
+        | Map::PerCpuArray(data)
         | Map::PerCpuHashMap(data)
         | Map::RingBuf(data) => Ok(data.fd().as_fd()),
         _ => Err(io::Error::other("it is of a kind that arpguard has not")),
@@ -404,6 +393,7 @@ const fn type_of(map: &Map) -> MapType {
         Map::HashMap(_) => MapType::Hash,
         Map::LpmTrie(_) => MapType::LpmTrie,
         Map::LruHashMap(_) => MapType::LruHash,
+        Map::PerCpuArray(_) => MapType::PerCpuArray,
         Map::PerCpuHashMap(_) => MapType::PerCpuHash,
         Map::RingBuf(_) => MapType::RingBuf,
         _ => MapType::Unspecified,

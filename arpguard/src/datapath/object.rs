@@ -41,6 +41,7 @@ const MAPS: &[&str] = &[
     map::PREFIXES,
     map::LOCAL,
     map::DEVICES,
+    map::LOW_COUNTERS,
     map::COUNTERS,
     map::LISTENER,
     map::EVENTS,
@@ -51,6 +52,7 @@ const MAPS: &[&str] = &[
 
 /// Those that programs write, and that which has them write.
 const WRITTEN: &[&str] = &[
+    map::LOW_COUNTERS,
     map::COUNTERS,
     map::LISTENER,
     map::EVENTS,

@@ -6,10 +6,7 @@
 
 use std::{io, path::PathBuf};
 
-use arpguard_common::{
-    abi::{Key, Rule, Shape},
-    policy::Tables as _,
-};
+use arpguard_common::abi::{Key, Rule, Shape};
 use aya::maps::{HashMap, Map, MapData};
 use ipnet::Ipv4Net;
 

@@ -7,19 +7,24 @@
 use std::{borrow::Cow, io};
 
 use arpguard_common::{
-    abi::{CLAIM_LEN, Counters, ROWS, map, program},
+    abi::{CLAIM_LEN, counted, map, program},
     frame::{ETHERTYPE_8021AD, ETHERTYPE_8021Q, TAG_LEN},
     verdict::{Decider, Direction, Reason},
 };
 use aya::{
     Ebpf,
-    maps::{HashMap, MapData, MapError, PerCpuHashMap},
+    maps::{HashMap, Map, MapError},
     programs::{Program, ProgramError, TestRun as _, TestRunOptions, TestRunResult},
 };
 use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 
-use super::{Attached, Datapath, Hook, Ingress, hooks::Side, maps, object, sys};
+use super::{
+    Attached, Datapath, Hook, Ingress,
+    hooks::Side,
+    maps::{self, CounterMaps},
+    object, sys,
+};
 use crate::{
     device::Device,
     error::{Error, Result, errno},
@@ -34,7 +39,7 @@ const TAG_AT: usize = 12;
 /// Programs of one device, to be run on frames.
 pub struct Trial {
     object: Ebpf,
-    counters: PerCpuHashMap<MapData, u32, Counters>,
+    counters: CounterMaps,
     device: u32,
     direction: Direction,
     /// Where it is attached.
@@ -102,13 +107,11 @@ impl Datapath {
             Some(Ok(fd)) => sys::identify(fd).map_err(|cause| tried(&cause))?.1 == attached.tag,
             Some(Err(_)) | None => false,
         };
-        let counters = object.take_map(map::COUNTERS).ok_or_else(|| {
-            let why = "the eBPF object has no counters";
-            Error::new(RUN, &device.name, why)
-        })?;
         self.copy_claims(&mut object, device)?;
-        let mut counters = PerCpuHashMap::try_from(counters).map_err(|cause| tried(&cause))?;
-        maps::clear_counters(&mut counters, device.index).map_err(|cause| tried(cause.as_ref()))?;
+        let mut counters = take_counters(&mut object).map_err(|cause| tried(&cause))?;
+        counters
+            .clear(device.index)
+            .map_err(|cause| tried(cause.as_ref()))?;
         Ok(Trial {
             object,
             counters,
@@ -172,7 +175,8 @@ impl Trial {
         .map_err(|cause| tried(&cause))?;
         let verdict = self.counted()?;
         if verdict.is_some() {
-            maps::clear_counters(&mut self.counters, device)
+            self.counters
+                .clear(device)
                 .map_err(|cause| tried(cause.as_ref()))?;
         }
         let outcome = self.outcome(code).ok_or_else(|| {
@@ -258,15 +262,13 @@ impl Trial {
 
     /// The verdict that was counted.
     fn counted(&self) -> Result<Option<(Decider, Reason)>> {
-        let rows = self
+        let totals = self
             .counters
-            .get(&self.device, 0)
+            .totals(self.device)
             .map_err(|cause| maps::unreadable(map::COUNTERS, &cause))?;
-        let mut cells = rows
-            .iter()
-            .flat_map(|row| row.iter().enumerate())
-            .filter(|(_, count)| **count != 0)
-            .filter_map(|(cell, _)| verdict_of(cell));
+        let mut cells = (0..totals.len())
+            .filter(|cell| totals[*cell] != 0)
+            .filter_map(counted);
         // A change of who claims an address is counted beside the verdict.
         Ok(cells.find(|(_, reason)| *reason != Reason::FlipFlop))
     }
@@ -287,31 +289,17 @@ impl Trial {
     }
 }
 
-/// Who decides, and why, where a frame is counted in this cell: the opposite of
-/// [`arpguard_common::abi::counter`].
-fn verdict_of(cell: usize) -> Option<(Decider, Reason)> {
-    let (row, column) = (cell / Reason::COUNT, cell % Reason::COUNT);
-    let decider = Decider::from_number(u8::try_from(row).ok()?)?;
-    Some((decider, Reason::from_number(u8::try_from(column).ok()?)?))
+/// What the programs of an object count in.
+fn take_counters(object: &mut Ebpf) -> Result<CounterMaps, MapError> {
+    Ok(CounterMaps {
+        low: take(object, map::LOW_COUNTERS)?,
+        others: take(object, map::COUNTERS)?,
+    })
 }
 
-const _: () = assert!(size_of::<Counters>() == ROWS * Reason::COUNT * size_of::<u64>());
-
-#[cfg(test)]
-mod tests {
-    use arpguard_common::abi::counter;
-
-    use super::*;
-
-    #[test]
-    fn a_cell_tells_its_verdict() {
-        for number in 0..Decider::COUNT {
-            let decider = Decider::from_number(number as u8).unwrap();
-            for reason in Reason::ALL {
-                let cell = counter(decider, *reason);
-                assert_eq!(verdict_of(cell), Some((decider, *reason)));
-            }
-        }
-        assert_eq!(verdict_of(ROWS * Reason::COUNT), None);
-    }
+fn take<M: TryFrom<Map, Error = MapError>>(object: &mut Ebpf, name: &str) -> Result<M, MapError> {
+    let absent = || MapError::InvalidName {
+        name: name.to_owned(),
+    };
+    M::try_from(object.take_map(name).ok_or_else(absent)?)
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use arpguard_common::{
-    abi::{Key, Local, Rule, Shape},
+    abi::{InUse, Key, Local, Rule, Shape},
     policy::Tables,
     wire::Mac,
 };
@@ -22,7 +22,7 @@ use crate::{
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rules {
     by_place: BTreeMap<Place, Rule>,
-    shape: Shape,
+    pub(super) shape: Shape,
 }
 
 impl Rules {
@@ -95,8 +95,8 @@ impl<'a> FromIterator<&'a Change> for Rules {
 
 /// As the programs would find them. No device has addresses here.
 impl Tables for Rules {
-    fn shape(&self) -> Shape {
-        self.shape
+    fn in_use(&self) -> InUse {
+        self.shape.in_use()
     }
 
     fn exact(&self, key: Key) -> Option<Rule> {

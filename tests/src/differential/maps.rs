@@ -1,9 +1,6 @@
 //! The pinned maps, written from what was drawn.
 
-use arpguard_common::{
-    abi::{CLAIM_LEN, Device, Key, Shape, map},
-    policy::Tables as _,
-};
+use arpguard_common::abi::{CLAIM_LEN, Device, Extent, Key, map};
 use aya::maps::{Array, HashMap, LpmTrie, Map, MapData, MapError, lpm_trie};
 
 use super::tables::{Drawn, Place, key};
@@ -13,7 +10,7 @@ type Bytes = [u8; 8];
 
 /// The maps that hold policy. Whoever else would write them is not there.
 pub struct Maps {
-    shape: Array<MapData, [u32; Shape::WORDS]>,
+    shape: Array<MapData, [u32; Extent::WORDS]>,
     claims: HashMap<MapData, Bytes, [u8; CLAIM_LEN]>,
     addresses: HashMap<MapData, Bytes, Bytes>,
     prefixes: LpmTrie<MapData, Bytes, Bytes>,
@@ -84,7 +81,7 @@ impl Maps {
             self.devices
                 .insert(device, Device::new(*mac).to_bytes(), 0)?;
         }
-        self.shape.set(0, drawn.shape().to_words(), 0)
+        self.shape.set(0, Extent::of(drawn.shape()).to_words(), 0)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{cell::RefCell, collections::BTreeMap, net::Ipv4Addr};
 
 use arpguard_common::{
-    abi::{Key, Local, Rule, Shape},
+    abi::{InUse, Key, Local, Rule, Shape},
     policy::{Book, EVERY_DEVICE, Tables},
     verdict::{Mode, Policy},
     wire::Mac,
@@ -162,8 +162,9 @@ fn longest<T: Copy>(
         .find_map(|length| entries.get(&place(device, address, length)).copied())
 }
 
-impl Tables for Drawn {
-    fn shape(&self) -> Shape {
+impl Drawn {
+    /// How many rules there are, and the excess.
+    pub fn shape(&self) -> Shape {
         let mut shape = Shape::from_words([self.excess; Shape::WORDS]);
         for (of, length, _) in self.rules.keys() {
             let key = key(*of, Ipv4Addr::UNSPECIFIED);
@@ -176,6 +177,12 @@ impl Tables for Drawn {
             } += 1;
         }
         shape
+    }
+}
+
+impl Tables for Drawn {
+    fn in_use(&self) -> InUse {
+        self.shape().in_use()
     }
 
     fn exact(&self, key: Key) -> Option<Rule> {

@@ -53,12 +53,25 @@ impl Default for Segment {
 pub struct Wire;
 
 impl Wire {
-    /// Makes a pair, both ends up, without addresses.
-    ///
+    /// Makes a pair, both ends up, without addresses. The kernel chooses the interface indexes.
+    pub fn between(near: (&Namespace, &str, Mac), far: (&Namespace, &str, impl Into<Option<Mac>>)) {
+        Self::make(near, "", far);
+    }
+
+    /// As [`Self::between`]; the near end gets the interface index `index`.
+    pub fn numbered(
+        near: (&Namespace, &str, Mac),
+        index: u32,
+        far: (&Namespace, &str, impl Into<Option<Mac>>),
+    ) {
+        Self::make(near, &format!("index {index}"), far);
+    }
+
     /// With GRO on and the peer's TSO off, a veth device takes all frames from one queue (NAPI), so
     /// that frames sent from several CPUs do not overtake each other.
-    pub fn between(
+    fn make(
         (near, device, mac): (&Namespace, &str, Mac),
+        index: &str,
         (far, peer, peer_mac): (&Namespace, &str, impl Into<Option<Mac>>),
     ) {
         let peer_mac = peer_mac
@@ -66,7 +79,7 @@ impl Wire {
             .map(|mac| format!("address {mac}"))
             .unwrap_or_default();
         near.sh(&format!(
-            "ip link add name {device} address {mac} type veth \
+            "ip link add name {device} {index} address {mac} type veth \
              peer name {peer} {peer_mac} netns {}",
             far.name()
         ));

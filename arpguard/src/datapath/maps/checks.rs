@@ -41,12 +41,7 @@ impl Maps {
     /// # Errors
     /// Where the map cannot be read.
     pub fn checks(&self) -> Result<Checks> {
-        let mut checks = Checks::new();
-        for entry in self.checks.iter() {
-            let (key, bytes) = entry.map_err(|cause| unreadable(CHECKS, &cause))?;
-            checks.extend(from_bytes(key).zip(read(&bytes)));
-        }
-        Ok(checks)
+        all(&self.checks)
     }
 
     pub(in crate::datapath) fn set_check(&mut self, place: Place, check: &Check) -> Result<()> {
@@ -65,6 +60,16 @@ impl Maps {
         absent_is_fine(fault::step("map/check/remove", remove))
             .map_err(|cause| Error::from_cause("forget the check of", place.prefix, &cause))
     }
+}
+
+/// The checks that a map holds.
+pub(in crate::datapath) fn all(map: &CheckMap) -> Result<Checks> {
+    let mut checks = Checks::new();
+    for entry in map.iter() {
+        let (key, bytes) = entry.map_err(|cause| unreadable(CHECKS, &cause))?;
+        checks.extend(from_bytes(key).zip(read(&bytes)));
+    }
+    Ok(checks)
 }
 
 fn read(bytes: &CheckBytes) -> Option<Check> {

@@ -1,13 +1,16 @@
 //! Who is seen to have the addresses that policies are about.
 
-use arpguard_common::abi::{Claim, Key, map};
+use arpguard_common::abi::{CLAIM_LEN, Claim, Key, map};
+use aya::maps::{HashMap, MapData};
 use nix::errno::Errno;
 
-use super::{Maps, absent_is_fine, unreadable};
+use super::{Bytes, Maps, absent_is_fine, unreadable};
 use crate::{
     error::{Error, Result, errno},
     fault,
 };
+
+pub(in crate::datapath) type ClaimMap = HashMap<MapData, Bytes, [u8; CLAIM_LEN]>;
 
 impl Maps {
     /// The last claim of an address on a device, by another station than the device itself.
@@ -21,16 +24,20 @@ impl Maps {
     /// # Errors
     /// Where the map cannot be read.
     pub fn claims(&self) -> Result<Vec<(Key, Claim)>> {
-        let mut claims = Vec::new();
-        for entry in self.claims.iter() {
-            match entry {
-                Ok((key, claim)) => claims.push((Key::from_bytes(key), Claim::from_bytes(&claim))),
-                // It has made room for another in the meantime.
-                Err(cause) if errno(&cause) == Some(Errno::ENOENT) => {}
-                Err(cause) => return Err(unreadable(map::CLAIMS, &cause)),
-            }
+        all(&self.claims)
+    }
+
+    /// Notes claims, as if they had been heard.
+    ///
+    /// # Errors
+    /// Where the kernel refuses.
+    pub(in crate::datapath) fn set_claims(&mut self, claims: &[(Key, Claim)]) -> Result<()> {
+        for (key, claim) in claims {
+            let (key, claim) = (key.to_bytes(), claim.to_bytes());
+            fault::step("map/claim", || self.claims.insert(key, claim, 0))
+                .map_err(|cause| Error::from_cause("write", map::CLAIMS, &cause))?;
         }
-        Ok(claims)
+        Ok(())
     }
 
     /// Forgets who has claimed an address on a device.
@@ -47,4 +54,18 @@ impl Maps {
             )
         })
     }
+}
+
+/// The claims that a map holds.
+pub(in crate::datapath) fn all(map: &ClaimMap) -> Result<Vec<(Key, Claim)>> {
+    let mut claims = Vec::new();
+    for entry in map.iter() {
+        match entry {
+            Ok((key, claim)) => claims.push((Key::from_bytes(key), Claim::from_bytes(&claim))),
+            // It has made room for another in the meantime.
+            Err(cause) if errno(&cause) == Some(Errno::ENOENT) => {}
+            Err(cause) => return Err(unreadable(map::CLAIMS, &cause)),
+        }
+    }
+    Ok(claims)
 }

@@ -1,7 +1,7 @@
 use std::net::Ipv4Addr;
 
 use arpguard_common::{
-    abi::{Key, Local, Rule, Shape},
+    abi::{InUse, Key, Local, Rule, Shape},
     policy::{EVERY_DEVICE, Tables, View},
     verdict::{Mode, Policy},
     wire::Mac,
@@ -26,7 +26,7 @@ impl Kernel {
     fn of(rules: &Rules) -> Self {
         Self {
             rules: rules.clone(),
-            shape: rules.shape(),
+            shape: rules.shape,
         }
     }
 
@@ -54,8 +54,8 @@ impl Kernel {
 }
 
 impl Tables for Kernel {
-    fn shape(&self) -> Shape {
-        self.shape
+    fn in_use(&self) -> InUse {
+        self.shape.in_use()
     }
 
     fn exact(&self, key: Key) -> Option<Rule> {
@@ -172,7 +172,7 @@ proptest! {
         prop_assert_eq!(changes.is_empty(), now == wanted);
         kernel.apply(&changes);
         prop_assert_eq!(&kernel.rules, &wanted);
-        prop_assert_eq!(kernel.shape, wanted.shape());
+        prop_assert_eq!(kernel.shape, wanted.shape);
         prop_assert_eq!(between(&wanted, &kernel.rules), []);
     }
 
@@ -220,7 +220,7 @@ fn the_rules_that_overrule_come_first_and_go_last() {
         policy.insert(place, rule(place.prefix.prefix_len()));
     }
     let written = |now: &Rules, wanted: &Rules| {
-        let script = script(&between(now, wanted), now.shape(), |place| now.at(place));
+        let script = script(&between(now, wanted), now.shape, |place| now.at(place));
         let place = |write: &Write| match write {
             Write::Rule(place, _) | Write::Removal(place) => Some(*place),
             Write::Shape(_) => None,

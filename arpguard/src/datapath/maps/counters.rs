@@ -1,0 +1,77 @@
+//! How many frames were judged on each device, wherever its row is.
+
+use std::error::Error as StdError;
+
+use arpguard_common::abi::{Counters, LOW_INDEXES};
+use aya::{
+    Pod,
+    maps::{MapData, MapError, PerCpuArray, PerCpuHashMap, PerCpuValues},
+    util::nr_cpus,
+};
+
+use super::absent_is_fine;
+use crate::fault;
+
+pub(super) const NONE: Counters = [0; size_of::<Counters>() / size_of::<u64>()];
+
+/// The counters of one device, summed over the CPUs; see [`arpguard_common::abi::counter`].
+pub type Totals = Counters;
+
+/// What the programs count in.
+pub(in crate::datapath) struct CounterMaps {
+    /// Of the devices below [`LOW_INDEXES`]: all rows are there from the first.
+    pub(in crate::datapath) low: PerCpuArray<MapData, Counters>,
+    /// Of all others.
+    pub(in crate::datapath) others: PerCpuHashMap<MapData, u32, Counters>,
+}
+
+impl CounterMaps {
+    /// Makes a device's row, where it has none.
+    pub(super) fn start(&mut self, device: u32) -> Result<(), Box<dyn StdError>> {
+        if device >= LOW_INDEXES && self.others.get(&device, 0).is_err() {
+            self.clear(device)?;
+        }
+        Ok(())
+    }
+
+    /// Makes a device's counters zeros on every CPU.
+    pub(in crate::datapath) fn clear(&mut self, device: u32) -> Result<(), Box<dyn StdError>> {
+        let row = on_every_cpu(NONE)?;
+        let Self { low, others } = self;
+        let cleared = fault::step("map/counters", || match device {
+            ..LOW_INDEXES => low.set(device, row, 0),
+            _ => others.insert(device, row, 0),
+        });
+        Ok(cleared?)
+    }
+
+    /// For a device that is gone.
+    pub(super) fn forget(&mut self, device: u32) -> Result<(), Box<dyn StdError>> {
+        if device < LOW_INDEXES {
+            return self.clear(device);
+        }
+        let forgotten = fault::step("map/forget", || self.others.remove(&device));
+        Ok(absent_is_fine(forgotten)?)
+    }
+
+    /// The device's counters; zeros where it has none.
+    pub(in crate::datapath) fn totals(&self, device: u32) -> Result<Totals, MapError> {
+        let rows = match device {
+            ..LOW_INDEXES => self.low.get(&device, 0),
+            _ => self.others.get(&device, 0),
+        };
+        let mut totals = NONE;
+        for row in rows?.iter() {
+            for (total, count) in totals.iter_mut().zip(row) {
+                *total = total.wrapping_add(*count);
+            }
+        }
+        Ok(totals)
+    }
+}
+
+/// A row for every CPU.
+pub(super) fn on_every_cpu<V: Pod>(row: V) -> Result<PerCpuValues<V>, Box<dyn StdError>> {
+    let cpus = nr_cpus().map_err(|(_, cause)| cause)?;
+    Ok(PerCpuValues::try_from(vec![row; cpus])?)
+}
