@@ -42,9 +42,10 @@ pub const MAX_ADDRESSES: u32 = 1 << 20;
 pub const MAX_PREFIXES: u32 = 1 << 16;
 /// How many devices there is room for.
 pub const MAX_DEVICES: u32 = 1 << 14;
-/// The devices with an interface index below this are counted in an array. To find a row there costs
-/// a frame next to nothing, and in a hash map as much as to find a rule; but each CPU has all rows of
-/// an array, of some 1.5 KB each. The index of a machine's NICs is low, that of its containers' not.
+/// What belongs to a device with an interface index below this stands in an array. To find it there
+/// costs a frame next to nothing, and in a hash map as much as to find a rule; but an array has all of
+/// its rows, each CPU those of the counters, of 2 KiB each. The index of a machine's NICs is low, that
+/// of its containers' not.
 pub const LOW_INDEXES: u32 = 32;
 /// How many addresses and subnets of the devices themselves there is room for.
 pub const MAX_LOCAL: u32 = 1 << 18;
@@ -65,7 +66,10 @@ pub mod map {
     pub const PREFIXES: &str = "PREFIXES";
     /// `LpmTrie` from [`super::Key`] to [`super::Local`]. User space writes it.
     pub const LOCAL: &str = "LOCAL";
-    /// `HashMap` from interface index to [`super::Device`]. User space writes it.
+    /// `Array` of [`super::Device`] by interface index, for those below [`super::LOW_INDEXES`]. User
+    /// space writes it.
+    pub const LOW_DEVICES: &str = "LOW_DEVICES";
+    /// `HashMap` from any other interface index to [`super::Device`]. User space writes it.
     pub const DEVICES: &str = "DEVICES";
     /// `PerCpuArray` of [`super::Counters`] by interface index, for those below
     /// [`super::LOW_INDEXES`]. The programs count in it, user space clears the rows of devices that
@@ -170,30 +174,36 @@ impl Key {
 pub struct Device {
     /// Its hardware address.
     pub mac: Mac,
-    reserved: [u8; 2],
+    /// Zeros where nothing is known.
+    known: [u8; 2],
 }
 
 impl Device {
     /// A device with this hardware address.
     pub const fn new(mac: Mac) -> Self {
-        Self {
-            mac,
-            reserved: [0; 2],
-        }
+        Self { mac, known: [1, 0] }
     }
 
     /// As the map holds it.
     pub const fn to_bytes(self) -> [u8; 8] {
-        let ([a, b, c, d, e, f], [x, y]) = (self.mac.0, self.reserved);
+        let ([a, b, c, d, e, f], [x, y]) = (self.mac.0, self.known);
         [a, b, c, d, e, f, x, y]
     }
 
-    /// From what the map holds.
-    pub const fn from_bytes([a, b, c, d, e, f, x, y]: [u8; 8]) -> Self {
-        Self {
+    /// From what the map holds; `None` where nothing is known.
+    #[inline(always)]
+    pub fn from_bytes([a, b, c, d, e, f, x, y]: [u8; 8]) -> Option<Self> {
+        let device = Self {
             mac: Mac([a, b, c, d, e, f]),
-            reserved: [x, y],
-        }
+            known: [x, y],
+        };
+        device.is_known().then_some(device)
+    }
+
+    /// Whether this is of a device that is known.
+    #[inline(always)]
+    pub fn is_known(&self) -> bool {
+        self.known != [0; 2]
     }
 }
 
@@ -201,7 +211,12 @@ impl Device {
 pub const ROWS: usize = Decider::COUNT;
 
 /// How many frames were judged on one device by one CPU, by who decided and why: see [`counter`].
-pub type Counters = [u64; ROWS * Reason::COUNT];
+/// There are as many as a byte can tell apart, so that the verifier sees by itself that a byte is inside.
+pub type Counters = [u64; CELLS];
+
+const CELLS: usize = 1 << u8::BITS;
+
+const _: () = assert!(ROWS * Reason::COUNT <= CELLS);
 
 /// Where in [`Counters`] the frames of one kind of verdict are counted.
 #[inline(always)]
@@ -268,8 +283,9 @@ mod tests {
         assert_eq!(local.to_bytes(), [10, 0, 0, 9, 2, 0, 0, 0]);
         assert_eq!(Local::from_bytes(local.to_bytes()), Some(local));
         let device = Device::new(Mac([2, 0, 0, 0, 0, 7]));
-        assert_eq!(device.to_bytes(), [2, 0, 0, 0, 0, 7, 0, 0]);
-        assert_eq!(Device::from_bytes(device.to_bytes()), device);
+        assert_eq!(device.to_bytes(), [2, 0, 0, 0, 0, 7, 1, 0]);
+        assert_eq!(Device::from_bytes(device.to_bytes()), Some(device));
+        assert_eq!(Device::from_bytes([0; 8]), None);
     }
 
     #[test]
@@ -285,8 +301,8 @@ mod tests {
             }
         }
         assert_eq!(seen.first(), Some(&0));
-        assert_eq!(seen.last(), Some(&(size_of::<Counters>() / 8 - 1)));
-        assert_eq!(seen.len(), size_of::<Counters>() / 8);
+        assert_eq!(seen.last(), Some(&(ROWS * Reason::COUNT - 1)));
+        assert_eq!(seen.len(), ROWS * Reason::COUNT);
         assert_eq!(counted(seen.len()), None);
     }
 }

@@ -5,7 +5,7 @@
 //! (`btf_prepare_func_args` in `kernel/bpf/btf.c`). [`crate::wire::Raw`] is a packet for it.
 
 use crate::{
-    abi::{self, counter},
+    abi::counter,
     judge::Received,
     verdict::{Decider, Receive},
     wire::Mac,
@@ -40,8 +40,6 @@ pub struct Due {
     /// Who watches what the frame claims.
     pub watched_by: Decider,
 }
-
-const _: () = assert!(size_of::<abi::Counters>() / size_of::<u64>() <= 1 << u8::BITS);
 
 /// Bits of an action above those of who watches.
 const WATCHED_BITS: u32 = 4;

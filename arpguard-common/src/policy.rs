@@ -143,27 +143,27 @@ impl<'a, T: Tables> View<'a, T> {
         if !in_use.any(book) {
             return None;
         }
-        let on_device = Key::new(book, device, address);
-        let on_every = Key::new(book, EVERY_DEVICE, address);
+        let on_device = || Key::new(book, device, address);
+        let on_every = || Key::new(book, EVERY_DEVICE, address);
         let own = device != EVERY_DEVICE;
         if own
             && in_use.has(book, Table::ExactOnDevice)
-            && let Some(rule) = tables.exact(on_device)
+            && let Some(rule) = tables.exact(on_device())
         {
             return Some(rule);
         }
         if in_use.has(book, Table::Exact)
-            && let Some(rule) = tables.exact(on_every)
+            && let Some(rule) = tables.exact(on_every())
         {
             return Some(rule);
         }
         let here = if own && in_use.has(book, Table::PrefixesOnDevice) {
-            tables.prefix(on_device)
+            tables.prefix(on_device())
         } else {
             None
         };
         let everywhere = if in_use.has(book, Table::Prefixes) {
-            tables.prefix(on_every)
+            tables.prefix(on_every())
         } else {
             None
         };

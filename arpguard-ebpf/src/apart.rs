@@ -5,7 +5,7 @@
 //! follow all that is done about a verdict for every way that leads to one, and loading would take
 //! twenty times as long. So it takes and gives numbers alone: [`arpguard_common::packed`].
 //!
-//! What it calls in turn is not apart. A call costs a packet nearly as much as a look-up, where the
+//! Of what it calls in turn little is apart. A call costs a packet half as much as a look-up, where the
 //! kernel guards returns.
 //!
 //! Functions that are called must all be in one section of the object: aya 0.14 takes two at the same

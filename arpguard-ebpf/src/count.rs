@@ -1,8 +1,6 @@
 //! The counters. Where a device's row is not there from the first, user space makes it before it
 //! attaches a program there.
 
-use core::hint::black_box;
-
 use arpguard_common::abi::{Counters, LOW_INDEXES, MAX_DEVICES};
 use aya_ebpf::{
     bindings::BPF_F_NO_PREALLOC,
@@ -19,7 +17,7 @@ static COUNTERS: PerCpuHashMap<u32, Counters> =
 
 /// Counts one frame of `device`, where [`counter`] says.
 #[inline(always)]
-pub(crate) fn count(device: u32, at: usize) {
+pub(crate) fn count(device: u32, at: u8) {
     let row = if device < LOW_INDEXES {
         LOW_COUNTERS.get_ptr_mut(device)
     } else {
@@ -30,10 +28,6 @@ pub(crate) fn count(device: u32, at: usize) {
     };
     // SAFETY: the row is this CPU's own, and a program is not interrupted by itself on one CPU.
     let row = unsafe { &mut *row };
-    // The compiler knows that the index is inside and would leave the check out; the verifier of
-    // Linux 5.10 does not see it. So the compiler must not know.
-    let at = black_box(at);
-    if let Some(cell) = row.get_mut(at) {
-        *cell = cell.wrapping_add(1);
-    }
+    let cell = &mut row[usize::from(at)];
+    *cell = cell.wrapping_add(1);
 }

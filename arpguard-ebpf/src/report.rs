@@ -38,10 +38,10 @@ pub(crate) fn report<F: Tell>(
     frame: &F,
     place: Place,
     (device, direction): (u32, Direction),
-    counter: usize,
+    counter: u8,
     rip: Ipv4Addr,
 ) {
-    if counter == PERMITTED {
+    if usize::from(counter) == PERMITTED {
         return;
     }
     let Some(listener) = LISTENER.get(0) else {
@@ -51,16 +51,7 @@ pub(crate) fn report<F: Tell>(
         return;
     }
     let [a, b, c, d] = rip.octets();
-    let told = [
-        a,
-        b,
-        c,
-        d,
-        place.at as u8,
-        counter as u8,
-        direction as u8,
-        0,
-    ];
+    let told = [a, b, c, d, place.at as u8, counter, direction as u8, 0];
     frame.tell(device, u64::from_ne_bytes(told));
 }
 

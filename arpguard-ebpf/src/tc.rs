@@ -37,10 +37,9 @@ pub(crate) fn receive(ctx: &TcContext) -> i32 {
     let device = frame.device();
     let (raw, destination) = judge::read(&frame, place);
     let due = apart::received(judge::seen_from(place, device), raw, destination);
-    let counter = usize::from(due.counter);
-    count(device, counter);
+    count(device, due.counter);
     let way = (device, Direction::Received);
-    report(&frame, place, way, counter, Ipv4Addr::UNSPECIFIED);
+    report(&frame, place, way, due.counter, Ipv4Addr::UNSPECIFIED);
     watch(&frame, place, device, (due.watched_by, raw));
     match due.act {
         Receive::Pass => NEXT,
@@ -64,7 +63,7 @@ pub(crate) fn send(ctx: &TcContext) -> i32 {
     let device = frame.device();
     let (raw, _) = judge::read(&frame, place);
     let verdict = judge::sent(raw, &View::new(&Maps, judge::seen_from(place, device)));
-    let counter = counter(verdict.decider, verdict.reason);
+    let counter = counter(verdict.decider, verdict.reason) as u8;
     count(device, counter);
     let rip = match verdict.action {
         Send::Rewrite(rip) => rip,

@@ -48,7 +48,7 @@ pub(crate) fn watch<F: Tell>(
     if let Some(arp) = raw.parse()
         && note_claim(device, arp.spa.to_bits(), arp.sha.pack()) != 0
     {
-        let counter = counter(watched_by, Reason::FlipFlop);
+        let counter = counter(watched_by, Reason::FlipFlop) as u8;
         count(device, counter);
         let way = (device, Direction::Received);
         report(frame, place, way, counter, Ipv4Addr::UNSPECIFIED);

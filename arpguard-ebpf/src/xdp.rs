@@ -33,10 +33,9 @@ pub(crate) fn receive(ctx: &XdpContext) -> u32 {
     let device = ctx.ingress_ifindex() as u32;
     let (raw, destination) = judge::read(&frame, place);
     let due = apart::received(judge::seen_from(place, device), raw, destination);
-    let counter = usize::from(due.counter);
-    count(device, counter);
+    count(device, due.counter);
     let way = (device, Direction::Received);
-    report(&frame, place, way, counter, Ipv4Addr::UNSPECIFIED);
+    report(&frame, place, way, due.counter, Ipv4Addr::UNSPECIFIED);
     watch(&frame, place, device, (due.watched_by, raw));
     match due.act {
         Receive::Pass => XDP_PASS,

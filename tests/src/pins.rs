@@ -6,10 +6,10 @@ use std::{
 };
 
 use arpguard_common::{
-    abi::{Counters, LOW_INDEXES, counter, map},
+    abi::{Counters, Device, LOW_INDEXES, counter, map},
     verdict::{Mode, Policy, Reason},
 };
-use aya::maps::{HashMap, Map, MapData, MapError, PerCpuArray, PerCpuHashMap};
+use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, PerCpuHashMap};
 use serde_json::Value;
 
 use crate::lab::Namespace;
@@ -78,6 +78,14 @@ impl Pins {
         }
     }
 
+    /// What is known of the devices.
+    pub fn devices(&self) -> DevicesMap {
+        DevicesMap {
+            low: self.map(map::LOW_DEVICES, Map::Array),
+            others: self.map(map::DEVICES, Map::HashMap),
+        }
+    }
+
     /// The map that is pinned by this name.
     pub fn map<M: TryFrom<Map, Error = MapError>>(
         &self,
@@ -87,6 +95,44 @@ impl Pins {
         let path = self.directory.join("maps").join(name);
         let opened = MapData::from_pin(&path).and_then(|data| M::try_from(kind(data)));
         opened.unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    }
+}
+
+type Bytes = [u8; 8];
+
+/// What is known of every device.
+pub struct DevicesMap {
+    low: Array<MapData, Bytes>,
+    others: HashMap<MapData, u32, Bytes>,
+}
+
+impl DevicesMap {
+    /// The indexes of those that are known.
+    pub fn indexes(&self) -> Vec<u32> {
+        let is_known = |index: &u32| self.low.get(index, 0).unwrap() != Bytes::default();
+        let low = (0..LOW_INDEXES).filter(is_known);
+        low.chain(self.others.keys().map(Result::unwrap)).collect()
+    }
+
+    /// Makes one known.
+    pub fn set(&mut self, index: u32, device: Device) -> Result<(), MapError> {
+        if index < LOW_INDEXES {
+            self.low.set(index, device.to_bytes(), 0)
+        } else {
+            self.others.insert(index, device.to_bytes(), 0)
+        }
+    }
+
+    /// Makes none known.
+    pub fn clear(&mut self) -> Result<(), MapError> {
+        for index in self.indexes() {
+            if index < LOW_INDEXES {
+                self.low.set(index, Bytes::default(), 0)?;
+            } else {
+                self.others.remove(&index)?;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -11,12 +11,11 @@ use arpguard_common::wire::Mac;
 use arpguard_tests::{
     arp::{self, Frame},
     lab::{Namespace, Port, Wire, patience},
+    pins::Pins,
     running::{Agent, Directory, eventually},
-    server::{pins, real_server},
+    server::real_server,
 };
 use nix::sys::signal::Signal;
-
-use aya::maps::{HashMap, Map, MapData};
 
 const CLIENT: Mac = Mac([2, 0, 0, 0, 0, 0x81]);
 const CLIENT_IP: Ipv4Addr = Ipv4Addr::new(192, 168, 18, 129);
@@ -70,9 +69,8 @@ fn a_device_that_comes_later_is_guarded_and_one_that_goes_is_forgotten() {
     assert_eq!(heard, []);
 
     server.sh("ip link del eth1");
-    let devices = MapData::from_pin(pins(&server).join("maps/DEVICES")).unwrap();
-    let devices: HashMap<_, u32, [u8; 8]> = Map::HashMap(devices).try_into().unwrap();
-    eventually("eth1 is forgotten", || devices.keys().count() == 1);
+    let devices = Pins::of(&server).devices();
+    eventually("eth1 is forgotten", || devices.indexes().len() == 1);
 }
 
 #[test]

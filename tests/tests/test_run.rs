@@ -125,6 +125,7 @@ fn every_program_is_pinned_and_so_is_every_map() {
         map::ADDRESSES,
         map::PREFIXES,
         map::LOCAL,
+        map::LOW_DEVICES,
         map::DEVICES,
         map::LOW_COUNTERS,
         map::COUNTERS,

@@ -70,7 +70,9 @@ impl Former {
     fn of(server: &Namespace, version: u32) -> Self {
         let former = Self::beside(server, version);
         fs::rename(&former.new, &former.old).unwrap();
-        fs::remove_file(former.old.join("maps/LOW_COUNTERS")).unwrap();
+        for map in ["LOW_COUNTERS", "LOW_DEVICES"] {
+            fs::remove_file(former.old.join("maps").join(map)).unwrap();
+        }
         if version == 4 {
             return former;
         }

@@ -3,6 +3,7 @@
 mod checks;
 mod claims;
 mod counters;
+mod devices;
 mod notes;
 mod rules;
 mod terms;
@@ -36,7 +37,7 @@ pub(super) use self::{
     rules::{Parse, key, rules},
     terms::all as terms,
 };
-use self::{counters::on_every_cpu, notes::NoteBytes};
+use self::{counters::on_every_cpu, devices::DeviceMaps, notes::NoteBytes};
 use super::{bpffs::Pins, sys};
 use crate::{
     error::{Error, Result, errno},
@@ -54,7 +55,7 @@ pub struct Maps {
     addresses: HashMap<MapData, Bytes, Bytes>,
     prefixes: LpmTrie<MapData, Bytes, Bytes>,
     local: LpmTrie<MapData, Bytes, Bytes>,
-    devices: HashMap<MapData, u32, Bytes>,
+    devices: DeviceMaps,
     counters: CounterMaps,
     meters: PerCpuHashMap<MapData, u32, Meters>,
     claims: ClaimMap,
@@ -119,7 +120,10 @@ impl Maps {
             addresses: source.typed(map::ADDRESSES, Map::HashMap)?,
             prefixes: source.typed(map::PREFIXES, Map::LpmTrie)?,
             local: source.typed(map::LOCAL, Map::LpmTrie)?,
-            devices: source.typed(map::DEVICES, Map::HashMap)?,
+            devices: DeviceMaps {
+                low: source.typed(map::LOW_DEVICES, Map::Array)?,
+                others: source.typed(map::DEVICES, Map::HashMap)?,
+            },
             counters: CounterMaps {
                 low: source.typed(map::LOW_COUNTERS, Map::PerCpuArray)?,
                 others: source.typed(map::COUNTERS, Map::PerCpuHashMap)?,
@@ -161,8 +165,8 @@ impl Maps {
             let tried = |cause: &(dyn std::error::Error + 'static)| {
                 Error::from_cause("write what is known of a device", device, cause)
             };
-            let bytes = abi::Device::new(*mac).to_bytes();
-            fault::step("map/device", || self.devices.insert(device, bytes, 0))
+            self.devices
+                .set(*device, abi::Device::new(*mac))
                 .map_err(|cause| tried(&cause))?;
             for (prefix, entry) in local {
                 let key = local_key(*device, *prefix);
@@ -183,22 +187,14 @@ impl Maps {
         self.counters
             .forget(device)
             .map_err(|cause| tried(cause.as_ref()))?;
-        let Self {
-            devices,
-            meters,
-            notes,
-            ..
-        } = self;
-        let forget: [&mut dyn FnMut() -> Result<(), MapError>; 3] = [
-            &mut || meters.remove(&device),
-            &mut || notes.remove(&device),
-            // By this one it is found, where a process dies before the end.
-            &mut || devices.remove(&device),
-        ];
-        for remove in forget {
-            absent_is_fine(fault::step("map/forget", remove)).map_err(|cause| tried(&cause))?;
+        for forgotten in [
+            fault::step("map/forget", || self.meters.remove(&device)),
+            fault::step("map/forget", || self.notes.remove(&device)),
+        ] {
+            absent_is_fine(forgotten).map_err(|cause| tried(&cause))?;
         }
-        Ok(())
+        // By this it is found, where a process dies before.
+        self.devices.forget(device).map_err(|cause| tried(&cause))
     }
 
     fn retain_local(&mut self, keep: impl Fn(u32, Ipv4Net) -> bool) -> Result<()> {
@@ -222,10 +218,7 @@ impl Maps {
 
     /// The indexes of the devices that the programs know.
     pub fn known_devices(&self) -> Result<Vec<u32>> {
-        self.devices
-            .keys()
-            .collect::<Result<_, _>>()
-            .map_err(|cause| unreadable(map::DEVICES, &cause))
+        self.devices.indexes()
     }
 
     /// Makes what the programs count in for a device, where it has none.
@@ -323,10 +316,7 @@ impl Tables for Maps {
     }
 
     fn mac(&self, device: u32) -> Option<Mac> {
-        self.devices
-            .get(&device, 0)
-            .ok()
-            .map(|bytes| abi::Device::from_bytes(bytes).mac)
+        self.devices.get(device).map(|device| device.mac)
     }
 }
 

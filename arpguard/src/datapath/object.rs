@@ -40,6 +40,7 @@ const MAPS: &[&str] = &[
     map::ADDRESSES,
     map::PREFIXES,
     map::LOCAL,
+    map::LOW_DEVICES,
     map::DEVICES,
     map::LOW_COUNTERS,
     map::COUNTERS,

@@ -4,7 +4,7 @@ use arpguard_common::abi::{CLAIM_LEN, Device, Extent, Key, map};
 use aya::maps::{Array, HashMap, LpmTrie, Map, MapData, MapError, lpm_trie};
 
 use super::tables::{Drawn, Place, key};
-use crate::pins::Pins;
+use crate::pins::{DevicesMap, Pins};
 
 type Bytes = [u8; 8];
 
@@ -15,7 +15,7 @@ pub struct Maps {
     addresses: HashMap<MapData, Bytes, Bytes>,
     prefixes: LpmTrie<MapData, Bytes, Bytes>,
     local: LpmTrie<MapData, Bytes, Bytes>,
-    devices: HashMap<MapData, u32, Bytes>,
+    devices: DevicesMap,
 }
 
 impl Maps {
@@ -31,7 +31,7 @@ impl Maps {
             addresses: pins.map(map::ADDRESSES, Map::HashMap),
             prefixes: pins.map(map::PREFIXES, Map::LpmTrie),
             local: pins.map(map::LOCAL, Map::LpmTrie),
-            devices: pins.map(map::DEVICES, Map::HashMap),
+            devices: pins.devices(),
         }
     }
 
@@ -52,9 +52,7 @@ impl Maps {
         for key in self.claims.keys().collect::<Result<Vec<_>, _>>()? {
             self.claims.remove(&key)?;
         }
-        for key in self.devices.keys().collect::<Result<Vec<_>, _>>()? {
-            self.devices.remove(&key)?;
-        }
+        self.devices.clear()?;
         for trie in [&mut self.prefixes, &mut self.local] {
             for key in trie.keys().collect::<Result<Vec<_>, _>>()? {
                 trie.remove(&key)?;
@@ -78,8 +76,7 @@ impl Maps {
             self.local.insert(&trie_key(*place), local.to_bytes(), 0)?;
         }
         for (device, mac) in &drawn.macs {
-            self.devices
-                .insert(device, Device::new(*mac).to_bytes(), 0)?;
+            self.devices.set(*device, Device::new(*mac))?;
         }
         self.shape.set(0, Extent::of(drawn.shape()).to_words(), 0)
     }
