@@ -14,7 +14,6 @@ mod word;
 use core::net::Ipv4Addr;
 
 use crate::{
-    policy::Book,
     verdict::{Decider, Reason},
     wire::Mac,
 };
@@ -105,11 +104,23 @@ pub mod program {
     pub const TC_EGRESS: &str = "arpguard_out";
 }
 
+/// In place of an interface index: rules for every device.
+pub const EVERY_DEVICE: u32 = 0;
+
+/// Which of the two books a rule is in. A place has one rule in each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Book {
+    /// What this host answers and says.
+    Own,
+    /// What others may claim.
+    Claims,
+}
+
 /// An address as one device sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(C)]
 pub struct Key {
-    /// Interface index, or [`crate::policy::EVERY_DEVICE`], below the bit that is the book; big
+    /// Interface index, or [`EVERY_DEVICE`], below the bit that is the book; big
     /// endian, since a trie compares from the first bit on.
     device: [u8; 4],
     /// IPv4 address, in wire order.
@@ -148,7 +159,7 @@ impl Key {
         }
     }
 
-    /// Interface index, or [`crate::policy::EVERY_DEVICE`].
+    /// Interface index, or [`EVERY_DEVICE`].
     pub const fn device(self) -> u32 {
         u32::from_be_bytes(self.device) & !Self::CLAIMS
     }

@@ -1,9 +1,9 @@
 //! The judgement of one ARP packet: policy and packet in, verdict out.
 
 use crate::{
-    abi::Rule,
+    abi::{EVERY_DEVICE, Rule},
     frame::{Frame, Place},
-    policy::{EVERY_DEVICE, Tables, View},
+    policy::{Tables, View},
     verdict::{Action, Decider, Mode, Policy, Reason, Receive, Send, Verdict},
     wire::{Arp, Kind, Mac, Raw},
 };

@@ -3,7 +3,7 @@
 use core::net::Ipv4Addr;
 
 use crate::{
-    abi::{InUse, Key, Local, Rule, Table},
+    abi::{Book, EVERY_DEVICE, InUse, Key, Local, Rule, Table},
     verdict::{Mode, Policy},
     wire::Mac,
 };
@@ -27,18 +27,6 @@ pub trait Tables {
     fn local(&self, device: u32, target: Ipv4Addr) -> Option<Local>;
     /// The device's hardware address.
     fn mac(&self, device: u32) -> Option<Mac>;
-}
-
-/// In place of an interface index: rules for every device.
-pub const EVERY_DEVICE: u32 = 0;
-
-/// Which of the two books a rule is in. A place has one rule in each.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Book {
-    /// What this host answers and says.
-    Own,
-    /// What others may claim.
-    Claims,
 }
 
 impl Policy {

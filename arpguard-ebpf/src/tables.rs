@@ -4,10 +4,10 @@ use core::net::Ipv4Addr;
 
 use arpguard_common::{
     abi::{
-        Device, Extent, InUse, Key, LOW_INDEXES, Local, MAX_ADDRESSES, MAX_DEVICES, MAX_LOCAL,
-        MAX_PREFIXES, Rule,
+        Book, Device, Extent, InUse, Key, LOW_INDEXES, Local, MAX_ADDRESSES, MAX_DEVICES,
+        MAX_LOCAL, MAX_PREFIXES, Rule,
     },
-    policy::{Book, Tables},
+    policy::Tables,
     wire::Mac,
 };
 use aya_ebpf::{

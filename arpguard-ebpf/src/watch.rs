@@ -3,9 +3,8 @@
 use core::net::Ipv4Addr;
 
 use arpguard_common::{
-    abi::{Claim, Heard, Key, MAX_CLAIMS, counter},
+    abi::{Book, Claim, Heard, Key, MAX_CLAIMS, counter},
     frame::Place,
-    policy::Book,
     verdict::{Decider, Direction, Reason},
     wire::{Mac, Raw},
 };

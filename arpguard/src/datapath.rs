@@ -29,8 +29,7 @@ mod writer;
 use std::collections::BTreeSet;
 
 use arpguard_common::{
-    abi::{Counts, Rule, Shape},
-    policy::{Book, EVERY_DEVICE},
+    abi::{Book, Counts, EVERY_DEVICE, Rule, Shape},
     verdict::Policy,
 };
 use ipnet::Ipv4Net;

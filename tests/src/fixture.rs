@@ -4,8 +4,8 @@
 use std::net::Ipv4Addr;
 
 use arpguard_common::{
-    abi::{InUse, Key, LOW_INDEXES, Local, Rule, Shape},
-    policy::{Book, EVERY_DEVICE, Tables},
+    abi::{Book, EVERY_DEVICE, InUse, Key, LOW_INDEXES, Local, Rule, Shape},
+    policy::Tables,
     verdict::{Mode, Policy},
     wire::Mac,
 };

@@ -2,9 +2,8 @@
 
 use core::net::Ipv4Addr;
 
-use super::word::Word;
+use super::{EVERY_DEVICE, word::Word};
 use crate::{
-    policy::EVERY_DEVICE,
     verdict::{Mode, Policy},
     wire::Mac,
 };

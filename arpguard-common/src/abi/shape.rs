@@ -1,6 +1,6 @@
 //! Which tables have rules, and how many.
 
-use crate::policy::Book;
+use super::Book;
 
 /// How many rules there are in each table. May be too large while user space writes, never too small.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -6,8 +6,8 @@
 use std::{collections::BTreeMap, net::Ipv4Addr, time::Duration};
 
 use arpguard_common::{
-    abi::Rule,
-    policy::{EVERY_DEVICE, View},
+    abi::{EVERY_DEVICE, Rule},
+    policy::View,
     verdict::{Mode, Policy},
 };
 use ipnet::Ipv4Net;

@@ -3,7 +3,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use arpguard_common::{abi::Rule, policy::EVERY_DEVICE, verdict::Policy};
+use arpguard_common::{
+    abi::{EVERY_DEVICE, Rule},
+    verdict::Policy,
+};
 
 use super::*;
 use crate::device::fixture::device;

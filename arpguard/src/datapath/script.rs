@@ -2,10 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use arpguard_common::{
-    abi::{Rule, Shape},
-    policy::EVERY_DEVICE,
-};
+use arpguard_common::abi::{EVERY_DEVICE, Rule, Shape};
 
 use super::{Change, Place};
 

@@ -3,8 +3,8 @@
 use std::net::Ipv4Addr;
 
 use arpguard_common::{
-    abi::Rule,
-    policy::{Book, EVERY_DEVICE, View},
+    abi::{Book, EVERY_DEVICE, Rule},
+    policy::View,
     verdict::{Decider, Direction, Mode, Policy, Reason},
     wire::{Arp, Kind},
 };

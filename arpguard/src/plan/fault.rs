@@ -3,7 +3,7 @@
 //! Devices and rules beside it are no fault: who hides one address more by hand has taken nothing
 //! away. But a rule can hold in place of one that is wanted. To be promoted is no fault either.
 
-use arpguard_common::{abi::Rule, policy::EVERY_DEVICE};
+use arpguard_common::abi::{EVERY_DEVICE, Rule};
 use ipnet::Ipv4Net;
 
 use super::{Rules, Wanted};

@@ -5,7 +5,10 @@ use std::{
     sync::Arc,
 };
 
-use arpguard_common::{abi::Rule, policy::EVERY_DEVICE, verdict::Policy};
+use arpguard_common::{
+    abi::{EVERY_DEVICE, Rule},
+    verdict::Policy,
+};
 
 use ipnet::Ipv4Net;
 

@@ -8,8 +8,8 @@
 use std::{borrow::Cow, collections::BTreeSet, net::Ipv4Addr};
 
 use arpguard_common::{
-    abi::{Key, Rule},
-    policy::{Book, EVERY_DEVICE, Tables, View},
+    abi::{Book, EVERY_DEVICE, Key, Rule},
+    policy::{Tables, View},
     verdict::Policy,
 };
 use ipnet::Ipv4Net;

@@ -1,6 +1,9 @@
 //! Rules that contradict each other.
 
-use arpguard_common::{abi::Rule, policy::EVERY_DEVICE, verdict::Policy};
+use arpguard_common::{
+    abi::{EVERY_DEVICE, Rule},
+    verdict::Policy,
+};
 use ipnet::Ipv4Net;
 
 use super::{participle, prefix_text};

@@ -1,6 +1,6 @@
 //! What is asked for, on the devices of this host.
 
-use arpguard_common::{abi::Rule, policy::EVERY_DEVICE};
+use arpguard_common::abi::{EVERY_DEVICE, Rule};
 use ipnet::Ipv4Net;
 
 use super::{Block, Kind, Rip, devices};

@@ -1,8 +1,7 @@
 //! The rules, as `arpguard list` shows them.
 
 use arpguard_common::{
-    abi,
-    policy::EVERY_DEVICE,
+    abi::{self, EVERY_DEVICE},
     verdict::{Mode, Policy},
 };
 use ipnet::Ipv4Net;

@@ -6,8 +6,7 @@ use std::{
 };
 
 use arpguard_common::{
-    abi,
-    policy::EVERY_DEVICE,
+    abi::{self, EVERY_DEVICE},
     verdict::{Mode, Policy},
     wire::Mac,
 };

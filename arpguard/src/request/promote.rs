@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeSet, net::Ipv4Addr};
 
-use arpguard_common::{abi::Rule, policy::EVERY_DEVICE, verdict::Policy};
+use arpguard_common::{
+    abi::{EVERY_DEVICE, Rule},
+    verdict::Policy,
+};
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 

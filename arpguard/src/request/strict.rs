@@ -1,6 +1,6 @@
 //! `arpguard strict on`, `arpguard strict off`
 
-use arpguard_common::{policy::EVERY_DEVICE, verdict::Policy};
+use arpguard_common::{abi::EVERY_DEVICE, verdict::Policy};
 use serde::{Deserialize, Serialize};
 
 use super::{

@@ -1,7 +1,7 @@
 //! Removing rules of one policy: what `unhide`, `unpin`, `unanswer`, `unbind` and `strict off` have in
 //! common.
 
-use arpguard_common::{policy::EVERY_DEVICE, verdict::Policy};
+use arpguard_common::{abi::EVERY_DEVICE, verdict::Policy};
 use ipnet::Ipv4Net;
 
 use crate::{

@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use arpguard_common::{
-    abi::Rule,
-    policy::EVERY_DEVICE,
+    abi::{EVERY_DEVICE, Rule},
     verdict::{Mode, Policy},
 };
 use ipnet::Ipv4Net;

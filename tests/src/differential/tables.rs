@@ -3,8 +3,8 @@
 use std::{cell::RefCell, collections::BTreeMap, net::Ipv4Addr};
 
 use arpguard_common::{
-    abi::{InUse, Key, Local, Rule, Shape},
-    policy::{Book, EVERY_DEVICE, Tables},
+    abi::{Book, EVERY_DEVICE, InUse, Key, Local, Rule, Shape},
+    policy::Tables,
     verdict::{Mode, Policy},
     wire::Mac,
 };

@@ -2,20 +2,40 @@
 
 use std::error::Error as StdError;
 
-use arpguard_common::abi::{Counters, LOW_INDEXES};
+use arpguard_common::abi::{Counters, LOW_INDEXES, Meters, ROWS};
 use aya::{
     Pod,
     maps::{MapData, MapError, PerCpuArray, PerCpuHashMap, PerCpuValues},
     util::nr_cpus,
 };
 
-use super::absent_is_fine;
-use crate::fault;
+use super::{Maps, absent_is_fine};
+use crate::{
+    error::{Error, Result},
+    fault,
+};
 
-pub(super) const NONE: Counters = [0; size_of::<Counters>() / size_of::<u64>()];
+const NONE: Counters = [0; size_of::<Counters>() / size_of::<u64>()];
 
 /// The counters of one device, summed over the CPUs; see [`arpguard_common::abi::counter`].
 pub type Totals = Counters;
+
+/// What no event has told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Left {
+    /// Over the rate.
+    pub suppressed: u64,
+    /// No room in the ring.
+    pub lost: u64,
+}
+
+impl Left {
+    /// Counts more of it.
+    pub const fn add(&mut self, more: Self) {
+        self.suppressed = self.suppressed.saturating_add(more.suppressed);
+        self.lost = self.lost.saturating_add(more.lost);
+    }
+}
 
 /// What the programs count in.
 pub(in crate::datapath) struct CounterMaps {
@@ -27,7 +47,7 @@ pub(in crate::datapath) struct CounterMaps {
 
 impl CounterMaps {
     /// Makes a device's row, where it has none.
-    pub(super) fn start(&mut self, device: u32) -> Result<(), Box<dyn StdError>> {
+    fn start(&mut self, device: u32) -> Result<(), Box<dyn StdError>> {
         if device >= LOW_INDEXES && self.others.get(&device, 0).is_err() {
             self.clear(device)?;
         }
@@ -70,8 +90,44 @@ impl CounterMaps {
     }
 }
 
+impl Maps {
+    /// Makes what the programs count in for a device, where it has none.
+    pub(in crate::datapath) fn start_counting(&mut self, device: u32) -> Result<()> {
+        let tried =
+            |cause: &(dyn StdError + 'static)| Error::from_cause("make counters", device, cause);
+        if self.meters.get(&device, 0).is_err() {
+            let zeros: Meters = [[0; 6]; ROWS];
+            let row = on_every_cpu(zeros).map_err(|cause| tried(cause.as_ref()))?;
+            fault::step("map/counters", || self.meters.insert(device, row, 0))
+                .map_err(|cause| tried(&cause))?;
+        }
+        self.counters
+            .start(device)
+            .map_err(|cause| tried(cause.as_ref()))
+    }
+
+    /// The device's counters; zeros where it has none.
+    pub fn totals(&self, device: u32) -> Totals {
+        self.counters.totals(device).unwrap_or(NONE)
+    }
+
+    /// How many of the device's events nobody was ever told, by [`arpguard_common::abi::row`]; zeros where it has no
+    /// meters.
+    pub fn untold(&self, device: u32) -> [Left; ROWS] {
+        let mut totals = [Left::default(); ROWS];
+        if let Ok(cpus) = self.meters.get(&device, 0) {
+            for rows in cpus.iter() {
+                for (total, [.., suppressed, lost]) in totals.iter_mut().zip(*rows) {
+                    total.add(Left { suppressed, lost });
+                }
+            }
+        }
+        totals
+    }
+}
+
 /// A row for every CPU.
-pub(super) fn on_every_cpu<V: Pod>(row: V) -> Result<PerCpuValues<V>, Box<dyn StdError>> {
+fn on_every_cpu<V: Pod>(row: V) -> Result<PerCpuValues<V>, Box<dyn StdError>> {
     let cpus = nr_cpus().map_err(|(_, cause)| cause)?;
     Ok(PerCpuValues::try_from(vec![row; cpus])?)
 }

@@ -1,6 +1,6 @@
 //! What user space remembers of the devices that it has attached to.
 
-use arpguard_common::{abi, policy::EVERY_DEVICE};
+use arpguard_common::abi::{self, EVERY_DEVICE};
 use aya::maps::{HashMap, MapData};
 
 use super::{Maps, NO_PREALLOC};
@@ -49,6 +49,33 @@ impl Note {
 }
 
 impl Maps {
+    /// Which build the programs are of.
+    pub(in crate::datapath) fn build(&self) -> String {
+        self.note(EVERY_DEVICE).text
+    }
+
+    pub(in crate::datapath) fn set_build(&mut self, build: &str) -> Result<()> {
+        self.set_note(
+            EVERY_DEVICE,
+            &Note {
+                text: build.to_owned(),
+                ..Note::default()
+            },
+        )
+    }
+
+    pub(in crate::datapath) fn note(&self, device: u32) -> Note {
+        self.notes
+            .get(&device, 0)
+            .map(|bytes| Note::from_bytes(&bytes))
+            .unwrap_or_default()
+    }
+
+    pub(in crate::datapath) fn set_note(&mut self, device: u32, note: &Note) -> Result<()> {
+        fault::step("map/note", || self.notes.insert(device, note.to_bytes(), 0))
+            .map_err(|cause| Error::from_cause("note what was attached to", device, &cause))
+    }
+
     /// Whether any rule may be promoted. Where none was yet, nobody has to look at all of them.
     pub fn may_be_promoted(&self) -> bool {
         self.notes.get(&PROMOTED, 0).is_ok()

@@ -1,8 +1,8 @@
 use std::net::Ipv4Addr;
 
 use arpguard_common::{
-    abi::{InUse, Key, Local, Rule, Shape},
-    policy::{EVERY_DEVICE, Tables, View},
+    abi::{EVERY_DEVICE, InUse, Key, Local, Rule, Shape},
+    policy::{Tables, View},
     verdict::{Mode, Policy},
     wire::Mac,
 };

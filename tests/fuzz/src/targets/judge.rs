@@ -3,10 +3,9 @@
 use std::net::Ipv4Addr;
 
 use arpguard_common::{
-    abi::{Local, Rule},
+    abi::{Book, EVERY_DEVICE, Local, Rule},
     frame::find_arp,
     judge,
-    policy::{Book, EVERY_DEVICE},
     verdict::{Action, Decider, Mode, Reason, Receive, Send, Verdict},
     wire::Mac,
 };
