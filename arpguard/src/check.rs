@@ -1,10 +1,8 @@
 //! The checks by which the agent answers, as all rooms speak of them.
 
-use std::{collections::BTreeMap, fmt, str::FromStr};
+use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
-
-use crate::datapath::Place;
 
 /// Bytes of a check's text at most.
 pub const LONGEST: usize = 255;
@@ -18,9 +16,6 @@ pub enum Check {
     /// device in `ARPGUARD_DEVICE`.
     Command(String),
 }
-
-/// Checks, by the places of the rules that are under them.
-pub type Checks = BTreeMap<Place, Check>;
 
 impl FromStr for Check {
     type Err = String;

@@ -148,7 +148,8 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
             place,
         };
         done(match verb {
-            Verb::Policy(what) => policy::run(&context, what).await,
+            Verb::Policy(args::Policy::Promote(what)) => promote::run(&context, what).await,
+            Verb::Policy(what) => policy::ask(&context, || what.request()).await,
             Verb::Probe(what) => return probe::run(&context, what).await,
             Verb::Doctor(what) => return doctor::run(&context, what).await,
             Verb::Explain(what) => return explain::run(&context, what).await,

@@ -39,7 +39,7 @@ pub use self::{
     bpffs::Pins,
     events::{Events, Interest},
     hooks::{Attached, Egress, Ingress, Mode},
-    maps::{Known, Left, Maps, Totals},
+    maps::{Checks, Known, Left, Maps, Totals},
     requests::Requests,
     script::{Script, Write, script, table},
     store::{Held, Keeper, Store},
@@ -49,7 +49,6 @@ pub use self::{
 };
 use self::{hooks::Hook, links::Links, program::Programs};
 use crate::{
-    check::Checks,
     error::{Result, errno},
     terms::Numbered,
 };

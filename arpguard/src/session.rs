@@ -11,8 +11,7 @@ use arpguard_common::{
 use ipnet::Ipv4Net;
 
 use crate::{
-    check::Checks,
-    datapath::{Attached, Change, Datapath, Ingress, Known, Mode, Reader, Store, Writer},
+    datapath::{Attached, Change, Checks, Datapath, Ingress, Known, Mode, Reader, Store, Writer},
     device::Device,
     error::{Error, Result},
     host::Host,

@@ -2,7 +2,7 @@
 
 use std::io::{BufWriter, Write as _, stderr, stdout};
 
-use super::{Context, args, print, promote};
+use super::{Context, print};
 use crate::{
     agent,
     datapath::Store,
@@ -16,13 +16,6 @@ use crate::{
 
 /// What is told of a pin with a fallback where no agent runs.
 const NOBODY_MOVES: &str = "pin: it is pinned, and stays where it is until `arpguard run` moves it";
-
-pub(super) async fn run(context: &Context, what: args::Policy) -> Result<()> {
-    match what {
-        args::Policy::Promote(what) => promote::run(context, what).await,
-        what => ask(context, || what.request()).await,
-    }
-}
 
 /// Has a request performed by the agent that holds the state, else here. What it asks for is read
 /// once it is known that there is somebody to ask.

@@ -14,8 +14,7 @@ use super::{
     file::{Name, Word},
 };
 use crate::{
-    check::Checks,
-    datapath::Place,
+    datapath::{Checks, Place},
     device::Device,
     error::{Error, Result},
     host::Host,

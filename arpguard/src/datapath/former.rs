@@ -18,8 +18,7 @@ use super::{
     sys, transaction,
 };
 use crate::{
-    check::Checks,
-    datapath::Known,
+    datapath::{Checks, Known},
     device::Device,
     error::{Error, Result},
     fault,

@@ -26,6 +26,11 @@ use aya::maps::{
 use ipnet::Ipv4Net;
 use nix::errno::Errno;
 
+pub use self::{
+    checks::Checks,
+    counters::{Left, Totals},
+    devices::Known,
+};
 pub(super) use self::{
     checks::{CHECKS, CheckMap, all as checks, create_checks},
     claims::{ClaimMap, all as claims},
@@ -34,10 +39,6 @@ pub(super) use self::{
     rules::{Parse, key, rules},
     source::{descriptor, open},
     terms::all as terms,
-};
-pub use self::{
-    counters::{Left, Totals},
-    devices::Known,
 };
 use self::{
     devices::{DeviceMaps, local_key},

@@ -2,8 +2,7 @@
 
 use super::{Rules, between, promotion};
 use crate::{
-    check::Checks,
-    datapath::{Attached, Change, Mode},
+    datapath::{Attached, Change, Checks, Mode},
     device::Device,
     terms::{ByPrefix, Numbered},
 };

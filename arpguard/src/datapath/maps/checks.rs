@@ -1,16 +1,21 @@
 //! The checks that rules are under. The programs do not see them.
 
+use std::collections::BTreeMap;
+
 use arpguard_common::abi::Key;
 use aya::maps::{HashMap, MapData};
 use ipnet::Ipv4Net;
 
 use super::{Maps, NO_PREALLOC, absent_is_fine, rules::key, unreadable};
 use crate::{
-    check::{Check, Checks, LONGEST},
+    check::{Check, LONGEST},
     datapath::Place,
     error::{Error, Result},
     fault,
 };
+
+/// Checks, by the places of the rules that are under them.
+pub type Checks = BTreeMap<Place, Check>;
 
 pub(in crate::datapath) const CHECKS: &str = "CHECKS";
 

@@ -3,8 +3,7 @@ use ipnet::Ipv4Net;
 
 use super::*;
 use crate::{
-    check::Checks,
-    datapath::{Attached, Egress, Ingress, Place},
+    datapath::{Attached, Checks, Egress, Ingress, Place},
     device::fixture::device,
     plan::Rules,
     policy::EVERY_ADDRESS,
