@@ -95,7 +95,10 @@ fn main() -> ExitCode {
 
 fn run(verb: Verb) -> Result<ExitCode> {
     match verb {
-        Verb::Setup { yes } => setup::run(yes),
+        Verb::Setup { yes } => {
+            let extra = fuzz::wanted().into_iter().chain(coverage::wanted());
+            setup::run(yes, extra.collect())
+        }
         Verb::Demo => demo::run(),
         Verb::Bench { quick, filter } => bench::run(quick, filter.as_deref()),
         Verb::Test {

@@ -3,6 +3,7 @@
 mod apply;
 mod check;
 mod facts;
+mod names;
 mod plan;
 
 use std::{
@@ -12,17 +13,14 @@ use std::{
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use crate::{coverage, fuzz};
-
 use facts::Facts;
 use plan::{Step, plan};
 
 pub(crate) use facts::llvm;
 
-/// Installs what is missing, and says so where nothing is.
-pub(crate) fn run(yes: bool) -> Result<ExitCode> {
-    let extra = fuzz::wanted().into_iter().chain(coverage::wanted());
-    if !install(yes, extra.collect())? {
+/// Installs what is missing, these packages too, and says so where nothing is.
+pub(crate) fn run(yes: bool, packages: Vec<String>) -> Result<ExitCode> {
+    if !install(yes, packages)? {
         println!("Nothing is missing.");
     }
     Ok(ExitCode::SUCCESS)

@@ -6,7 +6,8 @@ use anyhow::{Result, bail};
 
 use super::{
     check::OTHER_WAY,
-    plan::{LINKER_VERSION, PREFIX, Step, TOOLCHAIN},
+    names::{LINKER_VERSION, PREFIX, TOOLCHAIN},
+    plan::Step,
 };
 use crate::{cargo, process, root};
 

@@ -4,7 +4,8 @@ use anyhow::{Result, bail};
 
 use super::{
     facts::Facts,
-    plan::{COMPILER, RIVALS, Step},
+    names::{COMPILER, RIVALS},
+    plan::Step,
 };
 
 /// What to install where Debian's compiler cannot be had.

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Result, ensure};
 
-use super::plan::{COMPILER, LIBRARIES, LLVM, PREFIX, RIVALS, TOOLCHAIN};
+use super::names::{COMPILER, LIBRARIES, LLVM, PREFIX, RIVALS, TOOLCHAIN};
 use crate::{
     process::{ask, find},
     root,
