@@ -19,5 +19,5 @@ pub use self::{
     port::Port,
     ring::ring_position,
     segment::{Segment, Wire},
-    skip::{Release, kernel, lacks, skip, tc_hook},
+    skip::skip,
 };
