@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 
 use super::machine::quote;
 use crate::{
-    cargo::{self, ARPGUARD},
+    cargo::{self, ARPGUARD, FAULTY},
     tally::LEFT_OUT,
 };
 
@@ -36,24 +36,29 @@ const BRIEF: [&str; 4] = ["cluster_vm", "held", "test_run", "veth"];
 const TESTS: &str = "tests";
 
 /// Files of tests that say nothing about a kernel that the others do not, and why.
-const APART: [(&str, &str); 4] = [
-    (
-        "soak",
-        "it counts what a machine gets done in its time; `cargo xtask test --long` is for it",
-    ),
-    (
-        "faults",
-        "it kills arpguard some thousand times, which takes hours where a machine is emulated",
-    ),
-    (
-        "flood",
-        "it sends as many frames as a machine can, and an emulated one can not",
-    ),
-    (
-        "hostile",
-        "it tries the build with faults, which is not there, on names and files that are the same to any kernel",
-    ),
-];
+const APART: [(&str, &str); 1] = [(
+    "soak",
+    "it counts what a machine gets done in its time; `cargo xtask test --long` is for it",
+)];
+
+/// The binaries that tests try.
+#[derive(Clone, Debug)]
+pub(super) struct Binaries {
+    /// As it is shipped.
+    pub(super) arpguard: PathBuf,
+    /// With the points at which tests make things go wrong.
+    pub(super) faulty: PathBuf,
+}
+
+impl Binaries {
+    /// Builds them.
+    pub(super) fn build() -> Result<Self> {
+        Ok(Self {
+            arpguard: cargo::build_arpguard()?,
+            faulty: cargo::build_faulty(cargo::cargo())?,
+        })
+    }
+}
 
 /// One program of tests.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,8 +69,8 @@ struct Program {
 }
 
 /// Builds the tests that need a kernel, and gives the script that runs those of `selection`, with
-/// `arpguard` as the binary that they try.
-pub(super) fn script(selection: Selection, arpguard: &Path) -> Result<String> {
+/// `binaries` as what they try.
+pub(super) fn script(selection: Selection, binaries: &Binaries) -> Result<String> {
     let mut build = cargo::cargo();
     // Of the whole workspace, as the features of what they depend on are chosen by it: so nothing is
     // compiled once more for the tests under this machine's own kernel.
@@ -81,7 +86,7 @@ pub(super) fn script(selection: Selection, arpguard: &Path) -> Result<String> {
         output.status
     );
     let programs = programs(&String::from_utf8_lossy(&output.stdout))?;
-    Ok(text(&programs, selection, arpguard))
+    Ok(text(&programs, selection, binaries))
 }
 
 /// The test programs in cargo's messages.
@@ -117,10 +122,12 @@ fn programs(messages: &str) -> Result<Vec<Program>> {
     Ok(programs)
 }
 
-fn text(programs: &[Program], selection: Selection, arpguard: &Path) -> String {
+fn text(programs: &[Program], selection: Selection, binaries: &Binaries) -> String {
+    let quoted = |path: &Path| quote(&path.display().to_string());
     let mut text = format!(
-        "export {ARPGUARD}={} {SLOWER}={TIMES}\nfailed=0\nuname -r\n",
-        quote(&arpguard.display().to_string())
+        "export {ARPGUARD}={} {FAULTY}={} {SLOWER}={TIMES}\nfailed=0\nuname -r\n",
+        quoted(&binaries.arpguard),
+        quoted(&binaries.faulty)
     );
     for program in programs {
         let name = program.name.as_str();
@@ -134,8 +141,8 @@ fn text(programs: &[Program], selection: Selection, arpguard: &Path) -> String {
             Some(_) if !filter.is_empty() => continue,
             Some((_, why)) => format!("echo {}", quote(&format!("{LEFT_OUT}{name}: {why}"))),
             None => {
-                let directory = quote(&program.directory.display().to_string());
-                let path = quote(&program.path.display().to_string());
+                let directory = quoted(&program.directory);
+                let path = quoted(&program.path);
                 format!(
                     "echo; echo '     Running '{}\n\
                      cd {directory} && {path} --color never {} || failed=1",
@@ -165,7 +172,11 @@ mod tests {
 
     fn script_of(selection: Selection) -> Vec<String> {
         let programs = programs(MESSAGES).unwrap();
-        let text = text(&programs, selection, Path::new("/t/arpguard"));
+        let binaries = Binaries {
+            arpguard: "/t/arpguard".into(),
+            faulty: "/t/faulty".into(),
+        };
+        let text = text(&programs, selection, &binaries);
         text.lines().skip(3).map(str::to_owned).collect()
     }
 
