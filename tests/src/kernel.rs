@@ -1,7 +1,7 @@
 //! What the kernel that runs has, asked of the kernel itself: versions say little of kernels to which
 //! features were brought back.
 
-use std::io;
+use std::{fmt, io};
 
 use nix::errno::Errno;
 
@@ -23,16 +23,18 @@ pub enum Feature {
     Tcx,
 }
 
-impl Feature {
-    fn name(self) -> &'static str {
-        match self {
+impl fmt::Display for Feature {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
             Self::XdpContext => "a context for a test run of XDP",
             Self::XdpFrags => "multi-buffer XDP",
             Self::LiveFrames => "test runs of XDP with live frames",
             Self::Tcx => "TCX",
-        }
+        })
     }
+}
 
+impl Feature {
     /// Asks the kernel, changing nothing.
     fn try_it(self) -> io::Result<()> {
         let drop_all = [insn(0xb7, 0, 0, 0, XDP_DROP), EXIT];
@@ -69,7 +71,7 @@ pub fn has(feature: Feature) -> bool {
         {
             false
         }
-        Err(error) => panic!("ask the kernel for {}: {error}", feature.name()),
+        Err(error) => panic!("ask the kernel for {feature}: {error}"),
     }
 }
 
@@ -77,7 +79,7 @@ pub fn has(feature: Feature) -> bool {
 pub fn lacks(feature: Feature) -> bool {
     let lacks = !has(feature);
     if lacks {
-        skip(&format!("this kernel has no {}", feature.name()));
+        skip(&format!("this kernel has no {feature}"));
     }
     lacks
 }
