@@ -26,7 +26,7 @@ pub enum Feature {
 impl fmt::Display for Feature {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(match self {
-            Self::XdpContext => "a context for a test run of XDP",
+            Self::XdpContext => "context for a test run of XDP",
             Self::XdpFrags => "multi-buffer XDP",
             Self::LiveFrames => "test runs of XDP with live frames",
             Self::Tcx => "TCX",
