@@ -28,6 +28,9 @@ pub(crate) enum Selection<'a> {
     Brief,
 }
 
+/// How many tests run at a time. There is one CPU, but in a third of their time tests wait.
+const THREADS: &str = "3";
+
 /// The files of [`Selection::Brief`]: the cluster, every program and every way to attach it with the
 /// whole table of cases (hidden, pinned, strict), and an agent that holds what it cannot pin.
 const BRIEF: [&str; 4] = ["cluster_vm", "held", "test_run", "veth"];
@@ -145,7 +148,7 @@ fn text(programs: &[Program], selection: Selection, binaries: &Binaries) -> Stri
                 let path = quoted(&program.path);
                 format!(
                     "echo; echo '     Running '{}\n\
-                     cd {directory} && {path} --color never {} || failed=1",
+                     cd {directory} && {path} --color never --test-threads {THREADS} {} || failed=1",
                     quote(name),
                     quote(filter)
                 )
@@ -186,7 +189,7 @@ mod tests {
         assert_eq!(script[0], "echo; echo '     Running ''cli'");
         assert_eq!(
             script[1],
-            "cd '/p/tests' && '/t/cli-1' --color never '' || failed=1"
+            "cd '/p/tests' && '/t/cli-1' --color never --test-threads 3 '' || failed=1"
         );
         assert!(
             script[2].starts_with("echo 'left out: soak: it counts"),
@@ -199,14 +202,8 @@ mod tests {
     #[test]
     fn a_filter_is_for_tests_and_for_their_files() {
         let script = script_of(Selection::Named(Some("ve")));
-        assert!(
-            script[1].ends_with("--color never 've' || failed=1"),
-            "{script:?}"
-        );
-        assert!(
-            script[3].ends_with("--color never '' || failed=1"),
-            "{script:?}"
-        );
+        assert!(script[1].ends_with(" 've' || failed=1"), "{script:?}");
+        assert!(script[3].ends_with(" '' || failed=1"), "{script:?}");
         assert_eq!(script.len(), 5, "{script:?}");
         let script = script_of(Selection::Named(Some("it's")));
         assert!(script[1].contains(r"'it'\''s'"), "{script:?}");
