@@ -14,7 +14,7 @@ pub use self::{
     binary::{Output, arpguard, faulty},
     flood::Flood,
     namespace::Namespace,
-    pace::{fewer, patience, slower, unhurried},
+    pace::{fewer, patience, slower, some, unhurried},
     passer::Passer,
     port::Port,
     ring::ring_position,
