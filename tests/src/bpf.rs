@@ -15,9 +15,12 @@ use crate::lab::Namespace;
 
 const BPF_PROG_LOAD: libc::c_long = 5;
 const BPF_PROG_TEST_RUN: libc::c_long = 10;
+const BPF_PROG_QUERY: libc::c_long = 16;
 const BPF_LINK_CREATE: libc::c_long = 28;
 const BPF_XDP: u32 = 37;
+const BPF_TCX_INGRESS: u32 = 46;
 const XDP_FLAGS_DRV_MODE: u32 = 1 << 2;
+const BPF_F_XDP_HAS_FRAGS: u32 = 1 << 5;
 const BPF_F_TEST_XDP_LIVE_FRAMES: u32 = 1 << 1;
 /// The helper's number.
 pub const BPF_REDIRECT: i32 = 23;
@@ -41,11 +44,30 @@ pub const TC_NEXT: i32 = -1;
 
 /// The first fields of `union bpf_attr` for `BPF_PROG_LOAD`.
 #[repr(C)]
+#[derive(Default)]
 struct Load {
     kind: u32,
     length: u32,
     program: u64,
     license: u64,
+    log_level: u32,
+    log_size: u32,
+    log: u64,
+    version: u32,
+    flags: u32,
+}
+
+/// The first fields of `union bpf_attr` for `BPF_PROG_QUERY`.
+#[repr(C)]
+#[derive(Default)]
+struct Query {
+    device: u32,
+    hook: u32,
+    flags: u32,
+    attach_flags: u32,
+    programs: u64,
+    count: u32,
+    zero: u32,
 }
 
 /// The first fields of `union bpf_attr` for `BPF_LINK_CREATE`.
@@ -102,6 +124,15 @@ impl Program {
 
     /// Loads these instructions.
     pub fn load(kind: Kind, code: &[u64]) -> Self {
+        Self::try_load(kind, code, 0).expect("load a program")
+    }
+
+    /// Loads XDP for frames in several buffers.
+    pub(crate) fn try_load_frags(code: &[u64]) -> io::Result<Self> {
+        Self::try_load(Kind::Xdp, code, BPF_F_XDP_HAS_FRAGS)
+    }
+
+    fn try_load(kind: Kind, code: &[u64], flags: u32) -> io::Result<Self> {
         // Before Linux 5.11 a program counts as memory that is locked.
         // Where that is refused, loading tells whether it was needed.
         let _ = setrlimit(Resource::RLIMIT_MEMLOCK, RLIM_INFINITY, RLIM_INFINITY);
@@ -110,10 +141,10 @@ impl Program {
             length: code.len().try_into().unwrap(),
             program: code.as_ptr().addr() as u64,
             license: c"GPL".as_ptr().addr() as u64,
+            flags,
+            ..Load::default()
         };
-        Self(descriptor(
-            bpf(BPF_PROG_LOAD, &mut load).expect("load a program"),
-        ))
+        Ok(Self(descriptor(bpf(BPF_PROG_LOAD, &mut load)?)))
     }
 
     /// Attaches it as XDP in the driver, until what is returned is dropped.
@@ -131,6 +162,10 @@ impl Program {
     /// Sends a frame through it so many times, as a network card would bring it
     /// (`bpf_test_run_xdp_live` in `net/bpf/test_run.c`, Linux 5.18).
     pub fn live(&self, frame: &[u8], times: u32) {
+        self.try_live(frame, times).expect("live frames");
+    }
+
+    pub(crate) fn try_live(&self, frame: &[u8], times: u32) -> io::Result<()> {
         let mut run = Run {
             program: self.0.as_raw_fd(),
             data_len: frame.len().try_into().unwrap(),
@@ -140,7 +175,7 @@ impl Program {
             batch: 64,
             ..Run::default()
         };
-        bpf(BPF_PROG_TEST_RUN, &mut run).expect("live frames");
+        bpf(BPF_PROG_TEST_RUN, &mut run).map(drop)
     }
 }
 
@@ -157,8 +192,20 @@ pub fn test_run(
     context: &[u8],
     repeat: u32,
 ) -> std::time::Duration {
+    let started = std::time::Instant::now();
+    try_test_run(&program, frame, context, repeat).expect("test run");
+    // The kernel tells whole nanoseconds of one run only; beside so many the system call is nothing.
+    started.elapsed()
+}
+
+pub(crate) fn try_test_run(
+    program: &impl AsFd,
+    frame: &[u8],
+    context: &[u8],
+    repeat: u32,
+) -> io::Result<()> {
     let mut run = Run {
-        program: program.as_raw_fd(),
+        program: program.as_fd().as_raw_fd(),
         data_len: frame.len().try_into().unwrap(),
         data: frame.as_ptr().addr() as u64,
         repeat,
@@ -171,10 +218,18 @@ pub fn test_run(
         },
         ..Run::default()
     };
-    let started = std::time::Instant::now();
-    bpf(BPF_PROG_TEST_RUN, &mut run).expect("test run");
-    // The kernel tells whole nanoseconds of one run only; beside so many the system call is nothing.
-    started.elapsed()
+    bpf(BPF_PROG_TEST_RUN, &mut run).map(drop)
+}
+
+/// Asks what is attached to the loopback device by TCX.
+pub(crate) fn query_tcx() -> io::Result<()> {
+    let mut query = Query {
+        // LOOPBACK_IFINDEX, `include/net/flow.h`
+        device: 1,
+        hook: BPF_TCX_INGRESS,
+        ..Query::default()
+    };
+    bpf(BPF_PROG_QUERY, &mut query).map(drop)
 }
 
 /// The instruction that ends a program.

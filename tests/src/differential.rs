@@ -31,6 +31,7 @@ use self::{
 use crate::{
     dice::Dice,
     fixture::{Device, RealServer},
+    kernel::{Feature, has},
     pins::{Count, CountersMap, Pins},
     programs::Program,
 };
@@ -42,12 +43,12 @@ pub const ROUND: u64 = 500;
 /// there for itself.
 const ONE_BUFFER: usize = 3400;
 
-/// The programs, and the hook that each is for.
-const PROGRAMS: [(&str, Hook); 4] = [
-    (program::XDP_FRAGS, Hook::Xdp),
-    (program::XDP, Hook::Xdp),
-    (program::TC_INGRESS, Hook::TcIngress),
-    (program::TC_EGRESS, Hook::TcEgress),
+/// The programs, the hook that each is for, and what a kernel has to have to run it on a frame.
+const PROGRAMS: [(&str, Hook, Option<Feature>); 4] = [
+    (program::XDP_FRAGS, Hook::Xdp, Some(Feature::XdpFrags)),
+    (program::XDP, Hook::Xdp, Some(Feature::XdpContext)),
+    (program::TC_INGRESS, Hook::TcIngress, None),
+    (program::TC_EGRESS, Hook::TcEgress, None),
 ];
 
 /// What programs were tried on.
@@ -92,12 +93,13 @@ struct Kernel {
 }
 
 impl Bench {
-    /// Loads the programs, for the devices of a real server, where nothing else is sent.
+    /// Loads the programs, for the devices of a real server, where nothing else is sent. `say` is
+    /// told of each that this kernel does not run on a frame.
     ///
     /// # Panics
     ///
     /// Where that fails.
-    pub fn new() -> Self {
+    pub fn new(say: impl Fn(&str)) -> Self {
         let server = RealServer::new();
         // What it hides is written over; a test run of XDP takes devices with native XDP alone.
         server
@@ -106,16 +108,30 @@ impl Bench {
         let pins = Pins::of(&server.host);
         let index = |device: Device| server.host.enter(|| if_nametoindex(device.name()));
         let devices = Device::ALL.map(|device| (index(device).unwrap(), device.mac()));
-        let open = |(name, hook)| (name, hook, Program::open(&pins, name));
+        let mut programs = Vec::new();
+        for (name, hook, feature) in PROGRAMS {
+            match feature.filter(|feature| !has(*feature)) {
+                Some(lacking) => say(&format!(
+                    "{name} is not tried: this kernel has no {lacking}"
+                )),
+                None => programs.push((name, hook, Program::open(&pins, name))),
+            }
+        }
         Self {
             kernel: Kernel {
-                programs: PROGRAMS.map(open).into(),
+                programs,
                 maps: Maps::open(&pins),
                 counters: pins.counters(),
                 devices: devices.to_vec(),
             },
             server,
         }
+    }
+
+    /// Whether some program is tried that is for this hook.
+    pub fn tries(&self, hook: Hook) -> bool {
+        let mut programs = self.kernel.programs.iter();
+        programs.any(|(_, tried, _)| *tried == hook)
     }
 
     /// Draws a policy and [`ROUND`] frames, and tries each on every program.
@@ -131,12 +147,6 @@ impl Bench {
                 // Once more, to find the frame; or the frame alone is no trouble.
                 .map_err(|all| kernel.round(dice.clone(), true).err().unwrap_or(all))
         })
-    }
-}
-
-impl Default for Bench {
-    fn default() -> Self {
-        Self::new()
     }
 }
 

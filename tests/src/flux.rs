@@ -18,6 +18,9 @@ use crate::{
 /// for, with three answers to each.
 const BATCH: usize = 64;
 
+/// The number of UDP in a header of IPv4.
+const UDP: u8 = 17;
+
 const TAGS: &[&[(u16, u16)]] = &[
     &[],
     &[(Q, 0)],
@@ -261,8 +264,11 @@ impl Flux {
         self.host.sh(&format!("ip neigh flush to {}", self.client));
         self.send(&self.host, ip, self.client);
         let packet = |frame: &[u8]| {
-            // The source address of IPv4, behind that of Ethernet.
-            frame.get(12..14) == Some(&[8, 0]) && frame.get(26..30) == Some(&ip.octets())
+            // IPv4 with UDP in it, and the source address; from there also come errors of ICMP, about
+            // what was sent to it before.
+            frame.get(12..14) == Some(&[8, 0])
+                && frame.get(23) == Some(&UDP)
+                && frame.get(26..30) == Some(&ip.octets())
         };
         let heard = self.ears.until(packet);
         let frames = heard.iter().filter_map(|frame| Frame::read(frame));

@@ -14,10 +14,10 @@ pub use self::{
     binary::{Output, arpguard, faulty},
     flood::Flood,
     namespace::Namespace,
-    pace::{fewer, patience, slower, unhurried},
+    pace::{fewer, patience, slower, some, unhurried},
     passer::Passer,
     port::Port,
     ring::ring_position,
     segment::{Segment, Wire},
-    skip::{Release, kernel, lacks, skip, tc_hook},
+    skip::skip,
 };

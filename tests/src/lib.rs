@@ -25,6 +25,7 @@ pub mod former;
 pub mod http;
 pub mod ipvs;
 pub mod keepalived;
+pub mod kernel;
 pub mod lab;
 pub mod manager;
 pub mod pair;

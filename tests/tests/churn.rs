@@ -70,13 +70,13 @@ fn second_device(server: &Namespace, peer: &Namespace) -> (Agent, Port) {
 fn a_device_that_is_renamed_stays_guarded() {
     let (server, peer) = real_server();
     let (_agent, port) = second_device(&server, &peer);
+    // Before Linux 6.2 a device has to be down to be renamed.
+    let rename = "rename() { ip link set $1 name $2 2>&- || \
+                  { ip link set $1 down; ip link set $1 name $2; ip link set $2 up; }; }";
+    let both = "rename eth1 other; rename other eth1";
+    let all = format!("{rename}; for n in $(seq {}); do {both}; done", fewer(500));
     let heard = asked_while(&port, || {
-        let both = "ip link set eth1 name other; ip link set other name eth1";
-        server.run([
-            "sh",
-            "-c",
-            &format!("for n in $(seq {}); do {both}; done", fewer(500)),
-        ]);
+        server.run(["sh", "-ec", &all]);
     });
     assert_eq!(heard, []);
 }

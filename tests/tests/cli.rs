@@ -6,7 +6,8 @@ use std::{
 };
 
 use arpguard_tests::{
-    lab::{Output, arpguard, tc_hook},
+    kernel::tc_hook,
+    lab::{Output, arpguard},
     server::{pins, real_server},
 };
 

@@ -18,6 +18,7 @@ use std::{
 use arpguard_common::wire::Mac;
 use arpguard_tests::{
     arp,
+    kernel::{Feature, lacks},
     lab::{Flood, Namespace, arpguard},
     running::{Agent, Directory, eventually},
     server::real_server,
@@ -101,6 +102,9 @@ fn flooded<R>(peer: &Namespace, meanwhile: impl FnOnce() -> R) -> (R, u64) {
 
 #[test]
 fn the_agent_sleeps_through_a_flood_and_the_service_goes_on() {
+    if lacks(Feature::LiveFrames) {
+        return;
+    }
     let (server, peer) = real_server();
     server.sh("ip addr add 192.168.18.101/32 dev lo");
     peer.sh(&format!("ip link set eth0 address {CLIENT}"));

@@ -18,7 +18,8 @@ use std::{
 use arpguard_common::wire::Mac;
 use arpguard_tests::{
     arp::{self, Frame},
-    lab::{Namespace, Output, Port, Wire, arpguard, tc_hook},
+    kernel::tc_hook,
+    lab::{Namespace, Output, Port, Wire, arpguard},
     running::{Directory, eventually},
     server::real_server,
 };

@@ -108,14 +108,24 @@ fn a_device_whose_name_cannot_be_read_is_passed_over_and_told() {
     assert_eq!(named, remark("if77").repeat(2));
 
     // What is guarded when it gets such a name stays so, until it is left.
-    let links = || {
+    let attached = |name: &str| {
         let links = fs::read_dir(Pins::of(&server).directory().join("links")).unwrap();
         let links = links.map(|link| link.unwrap().file_name().into_string().unwrap());
-        let mut links: Vec<_> = links.filter(|link| link.starts_with("78-")).collect();
-        links.sort_unstable();
-        links
+        let links = links.filter(|link| link.starts_with("78-"));
+        // Where the kernel has no TCX.
+        let filters = ["ingress", "egress"].map(|hook| {
+            let filters = sh(&format!("tc filter show dev \"$(printf '{name}')\" {hook}"));
+            let filters = filters
+                .lines()
+                .filter(|line| line.contains(" direct-action "));
+            let filters = filters.map(|line| format!("{hook} {line}"));
+            filters.collect::<Vec<String>>()
+        });
+        let mut attached: Vec<_> = links.chain(filters.concat()).collect();
+        attached.sort_unstable();
+        attached
     };
-    let guarded = links();
+    let guarded = attached("ok");
     assert_eq!(guarded.len(), 2, "{guarded:?}");
     sh("ip link set dev ok name \"$(printf 'y\\377')\"");
     let directory = Directory::new("unreadable");
@@ -134,10 +144,10 @@ fn a_device_whose_name_cannot_be_read_is_passed_over_and_told() {
         let remark = remark.trim_start_matches("arpguard: ").trim_end();
         assert_eq!(said().matches(remark).count(), 1, "{}", said());
     }
-    assert_eq!(links(), guarded);
+    assert_eq!(attached("y\\377"), guarded);
     server.sh("ip link set dev if78 name ok");
     assert!(!server.guard("status").contains("if78"));
-    assert_eq!(links(), guarded);
+    assert_eq!(attached("ok"), guarded);
 
     server.sh("ip link set dev if77 name eth77");
     assert_eq!(server.arpguard(&["hide", "192.168.18.101"]).stderr, "");

@@ -13,6 +13,7 @@ use arpguard_tests::{
     arp::{self, Frame},
     flux::{CLIENT, Flux},
     http,
+    kernel::tc_hook,
     lab::Namespace,
     running::{Agent, Directory, eventually, logging},
 };
@@ -293,7 +294,7 @@ fn with_both_links_lost_it_stays_put_and_a_device_may_come_anew() {
         let status = flux.host.guard("status");
         status
             .lines()
-            .any(|line| line.starts_with("eth8 ") && line.contains("tc"))
+            .any(|line| line.starts_with("eth8 ") && line.contains(tc_hook()))
     });
     assert_eq!(listed(&flux.host), HOME);
     flux.plug(ETH4);

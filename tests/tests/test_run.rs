@@ -8,7 +8,7 @@ use arpguard_common::abi::{map, program};
 use arpguard_tests::{
     cases::{Case, Direction, cases, is_reply},
     fixture::{Device, RealServer},
-    lab::{Release, kernel, lacks},
+    kernel::{Feature, has, lacks},
     pins::{Count, Pins},
     programs::Program,
 };
@@ -77,14 +77,9 @@ fn run(name: &str, direction: Direction) {
     assert!(wrong.is_empty(), "{count} are wrong:\n{}", wrong.join("\n"));
 }
 
-/// A test run of XDP on a device of one's choice.
-const XDP_RUN: (&str, Release) = ("a context for a test run of XDP", (5, 14));
-/// Frames in several buffers.
-const FRAGS: (&str, Release) = ("multi-buffer XDP", (5, 18));
-
 #[test]
 fn xdp_for_several_buffers_does_what_the_table_says() {
-    if lacks(FRAGS.0, FRAGS.1) {
+    if lacks(Feature::XdpFrags) {
         return;
     }
     run(program::XDP_FRAGS, Direction::Received);
@@ -92,7 +87,7 @@ fn xdp_for_several_buffers_does_what_the_table_says() {
 
 #[test]
 fn xdp_for_one_buffer_does_what_the_table_says() {
-    if lacks(XDP_RUN.0, XDP_RUN.1) {
+    if lacks(Feature::XdpContext) {
         return;
     }
     run(program::XDP, Direction::Received);
@@ -114,7 +109,7 @@ fn every_program_is_pinned_and_so_is_every_map() {
     server.guard("");
     let pins = Pins::of(&server.host);
     let mut programs = vec![program::XDP, program::TC_INGRESS, program::TC_EGRESS];
-    if kernel() >= FRAGS.1 {
+    if has(Feature::XdpFrags) {
         programs.push(program::XDP_FRAGS);
     }
     programs.sort_unstable();

@@ -23,8 +23,8 @@ use std::{
 
 use anyhow::{Result, ensure};
 
-use self::{cache::Cache, machine::Job};
-use crate::{cargo, setup, tally::Tally};
+use self::{cache::Cache, machine::Job, suite::Binaries};
+use crate::{setup, tally::Tally};
 
 /// Runs the tests of `selection` under the kernel `release`, and sums up what they report.
 pub(crate) fn test(release: Release, selection: Selection) -> Result<ExitCode> {
@@ -40,8 +40,7 @@ pub(crate) fn test(release: Release, selection: Selection) -> Result<ExitCode> {
         let image = cache.kernel(release, &tools)?;
         (tools, image)
     };
-    let arpguard = cargo::build_arpguard()?;
-    let script = suite::script(selection, &arpguard)?;
+    let script = suite::script(selection, &Binaries::build()?)?;
     println!(
         "Starting Linux {} in a virtual machine; it is emulated, so the tests take their time.",
         image.version

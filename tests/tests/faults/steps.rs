@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeSet, env, net::Ipv4Addr};
 
+use arpguard_tests::lab::some;
+
 use super::ground::{Ground, is, was_killed};
 
 /// What a command is to be tried on.
@@ -41,7 +43,7 @@ impl Steps<'_> {
     pub(crate) fn try_each(&self, ground: &Ground) {
         let unbroken = self.unbroken(ground);
         let mut tried = BTreeSet::new();
-        for step in distinct(&unbroken.steps) {
+        for step in some(distinct(&unbroken.steps).collect()) {
             let name = &unbroken.steps[step - 1];
             let when = format!("{}: killed at {step}, {name}", self.command);
             self.kill_and_repair(ground, &step.to_string(), &unbroken, &when);
@@ -56,7 +58,7 @@ impl Steps<'_> {
                 self.fail(ground, step, name, &unbroken);
             }
         }
-        for (number, name) in unbroken.first_alone.iter().enumerate() {
+        for (number, name) in some(unbroken.first_alone.iter().enumerate().collect()) {
             let when = format!("{}: killed at the first {name}", self.command);
             self.begin_anew(ground, &when);
             self.kill_and_repair(ground, name, &unbroken, &when);

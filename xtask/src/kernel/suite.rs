@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 
 use super::machine::quote;
 use crate::{
-    cargo::{self, ARPGUARD},
+    cargo::{self, ARPGUARD, FAULTY},
     tally::LEFT_OUT,
 };
 
@@ -28,6 +28,9 @@ pub(crate) enum Selection<'a> {
     Brief,
 }
 
+/// How many tests run at a time. There is one CPU, but in a third of their time tests wait.
+const THREADS: &str = "3";
+
 /// The files of [`Selection::Brief`]: the cluster, every program and every way to attach it with the
 /// whole table of cases (hidden, pinned, strict), and an agent that holds what it cannot pin.
 const BRIEF: [&str; 4] = ["cluster_vm", "held", "test_run", "veth"];
@@ -36,24 +39,29 @@ const BRIEF: [&str; 4] = ["cluster_vm", "held", "test_run", "veth"];
 const TESTS: &str = "tests";
 
 /// Files of tests that say nothing about a kernel that the others do not, and why.
-const APART: [(&str, &str); 4] = [
-    (
-        "soak",
-        "it counts what a machine gets done in its time; `cargo xtask test --long` is for it",
-    ),
-    (
-        "faults",
-        "it kills arpguard some thousand times, which takes hours where a machine is emulated",
-    ),
-    (
-        "flood",
-        "it sends as many frames as a machine can, and an emulated one can not",
-    ),
-    (
-        "hostile",
-        "it tries the build with faults, which is not there, on names and files that are the same to any kernel",
-    ),
-];
+const APART: [(&str, &str); 1] = [(
+    "soak",
+    "it counts what a machine gets done in its time; `cargo xtask test --long` is for it",
+)];
+
+/// The binaries that tests try.
+#[derive(Clone, Debug)]
+pub(super) struct Binaries {
+    /// As it is shipped.
+    pub(super) arpguard: PathBuf,
+    /// With the points at which tests make things go wrong.
+    pub(super) faulty: PathBuf,
+}
+
+impl Binaries {
+    /// Builds them.
+    pub(super) fn build() -> Result<Self> {
+        Ok(Self {
+            arpguard: cargo::build_arpguard()?,
+            faulty: cargo::build_faulty(cargo::cargo())?,
+        })
+    }
+}
 
 /// One program of tests.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,8 +72,8 @@ struct Program {
 }
 
 /// Builds the tests that need a kernel, and gives the script that runs those of `selection`, with
-/// `arpguard` as the binary that they try.
-pub(super) fn script(selection: Selection, arpguard: &Path) -> Result<String> {
+/// `binaries` as what they try.
+pub(super) fn script(selection: Selection, binaries: &Binaries) -> Result<String> {
     let mut build = cargo::cargo();
     // Of the whole workspace, as the features of what they depend on are chosen by it: so nothing is
     // compiled once more for the tests under this machine's own kernel.
@@ -81,7 +89,7 @@ pub(super) fn script(selection: Selection, arpguard: &Path) -> Result<String> {
         output.status
     );
     let programs = programs(&String::from_utf8_lossy(&output.stdout))?;
-    Ok(text(&programs, selection, arpguard))
+    Ok(text(&programs, selection, binaries))
 }
 
 /// The test programs in cargo's messages.
@@ -117,10 +125,12 @@ fn programs(messages: &str) -> Result<Vec<Program>> {
     Ok(programs)
 }
 
-fn text(programs: &[Program], selection: Selection, arpguard: &Path) -> String {
+fn text(programs: &[Program], selection: Selection, binaries: &Binaries) -> String {
+    let quoted = |path: &Path| quote(&path.display().to_string());
     let mut text = format!(
-        "export {ARPGUARD}={} {SLOWER}={TIMES}\nfailed=0\nuname -r\n",
-        quote(&arpguard.display().to_string())
+        "export {ARPGUARD}={} {FAULTY}={} {SLOWER}={TIMES}\nfailed=0\nuname -r\n",
+        quoted(&binaries.arpguard),
+        quoted(&binaries.faulty)
     );
     for program in programs {
         let name = program.name.as_str();
@@ -134,11 +144,11 @@ fn text(programs: &[Program], selection: Selection, arpguard: &Path) -> String {
             Some(_) if !filter.is_empty() => continue,
             Some((_, why)) => format!("echo {}", quote(&format!("{LEFT_OUT}{name}: {why}"))),
             None => {
-                let directory = quote(&program.directory.display().to_string());
-                let path = quote(&program.path.display().to_string());
+                let directory = quoted(&program.directory);
+                let path = quoted(&program.path);
                 format!(
                     "echo; echo '     Running '{}\n\
-                     cd {directory} && {path} --color never {} || failed=1",
+                     cd {directory} && {path} --color never --test-threads {THREADS} {} || failed=1",
                     quote(name),
                     quote(filter)
                 )
@@ -165,7 +175,11 @@ mod tests {
 
     fn script_of(selection: Selection) -> Vec<String> {
         let programs = programs(MESSAGES).unwrap();
-        let text = text(&programs, selection, Path::new("/t/arpguard"));
+        let binaries = Binaries {
+            arpguard: "/t/arpguard".into(),
+            faulty: "/t/faulty".into(),
+        };
+        let text = text(&programs, selection, &binaries);
         text.lines().skip(3).map(str::to_owned).collect()
     }
 
@@ -175,7 +189,7 @@ mod tests {
         assert_eq!(script[0], "echo; echo '     Running ''cli'");
         assert_eq!(
             script[1],
-            "cd '/p/tests' && '/t/cli-1' --color never '' || failed=1"
+            "cd '/p/tests' && '/t/cli-1' --color never --test-threads 3 '' || failed=1"
         );
         assert!(
             script[2].starts_with("echo 'left out: soak: it counts"),
@@ -188,14 +202,8 @@ mod tests {
     #[test]
     fn a_filter_is_for_tests_and_for_their_files() {
         let script = script_of(Selection::Named(Some("ve")));
-        assert!(
-            script[1].ends_with("--color never 've' || failed=1"),
-            "{script:?}"
-        );
-        assert!(
-            script[3].ends_with("--color never '' || failed=1"),
-            "{script:?}"
-        );
+        assert!(script[1].ends_with(" 've' || failed=1"), "{script:?}");
+        assert!(script[3].ends_with(" '' || failed=1"), "{script:?}");
         assert_eq!(script.len(), 5, "{script:?}");
         let script = script_of(Selection::Named(Some("it's")));
         assert!(script[1].contains(r"'it'\''s'"), "{script:?}");
