@@ -30,7 +30,6 @@ fn repair(ground: &Ground, policy: &str, end: &str) {
 }
 
 #[test]
-#[ignore = "takes minutes: cargo xtask test --long"]
 fn start() {
     let ground = Ground::new("start", "");
     let old = ground.directory.write("old.toml", VIP_ALONE);
@@ -60,7 +59,6 @@ fn start() {
 /// A device comes while the agent runs, and what it is like is told bit by bit: how many steps there
 /// are is not always the same.
 #[test]
-#[ignore = "takes minutes: cargo xtask test --long"]
 fn a_device_comes() {
     let ground = Ground::new("device", "");
     let policy = ground.directory.write("policy.toml", VIP_ALONE);

@@ -28,6 +28,21 @@ const RIP: Ipv4Addr = Ipv4Addr::new(192, 168, 18, 10);
 /// Whom the control is for that the server sends.
 const LAST: Ipv4Addr = Ipv4Addr::new(192, 168, 18, 254);
 
+/// What `ip` is asked.
+const NETWORK: [&str; 3] = ["addr show", "rule show", "route show table all"];
+/// What `tc` is asked. A qdisc tells whose filters follow.
+const HOOKS: [&str; 9] = [
+    "qdisc show",
+    "qdisc show dev eth0",
+    "filter show dev eth0 ingress",
+    "qdisc show dev eth0",
+    "filter show dev eth0 egress",
+    "qdisc show dev eth1",
+    "filter show dev eth1 ingress",
+    "qdisc show dev eth1",
+    "filter show dev eth1 egress",
+];
+
 /// What a fault is made of, and what came of it.
 pub(crate) struct Ground {
     pub(crate) server: Namespace,
@@ -181,38 +196,45 @@ impl Ground {
             found.sort();
             state += &found.join("\n");
         }
-        let addresses = self.server.sh("ip -4 -o addr show");
-        let mut addresses: Vec<_> = addresses.lines().collect();
-        addresses.sort_unstable();
-        writeln!(state, "\n{}", addresses.join("\n")).unwrap();
-        state += &self.server.sh("ip rule show");
-        state += &self.server.sh("ip route show table all");
+        let network = self.batch("ip -o", &NETWORK);
+        let mut network: Vec<_> = network.lines().collect();
+        network.sort_unstable();
+        writeln!(state, "\n{}", network.join("\n")).unwrap();
         state + &self.hooks()
     }
 
     /// What other tools see, but for addresses.
     pub(crate) fn hooks(&self) -> String {
-        let mut state = self.server.sh("tc qdisc show");
-        for device in ["eth0", "eth1"] {
-            let link = self.server.sh(&format!("ip -d link show dev {device}"));
-            let xdp = ["xdp ", "xdpgeneric "].map(|mode| link.contains(mode));
-            writeln!(state, "{device}: xdp {xdp:?}").unwrap();
-            for hook in ["ingress", "egress"] {
-                let filters = self
-                    .server
-                    .sh(&format!("tc filter show dev {device} {hook}"));
-                let programs = filters.matches(" direct-action ").count();
-                writeln!(state, "{device}: {hook}: {programs} filters").unwrap();
-            }
-            for hook in [TcAttachType::Ingress, TcAttachType::Egress] {
-                let query = || SchedClassifier::query_tcx(device, hook);
-                let programs = self
-                    .server
-                    .enter(|| query().map_or(0, |(_, found)| found.len()));
-                writeln!(state, "{device}: {hook:?}: {programs} by tcx").unwrap();
+        let mut state = String::new();
+        for line in self.batch("tc", &HOOKS).lines() {
+            // What is new each time, such as a program's number, is not told.
+            if line.contains(" direct-action ") {
+                state += "a filter\n";
+            } else if line.starts_with("qdisc ") {
+                writeln!(state, "{line}").unwrap();
             }
         }
+        for link in self.server.sh("ip -d -o link show").lines() {
+            let name = link.split_whitespace().nth(1).unwrap();
+            let xdp = ["xdp ", "xdpgeneric "].map(|mode| link.contains(mode));
+            writeln!(state, "{name} xdp {xdp:?}").unwrap();
+        }
+        self.server.enter(|| {
+            for device in ["eth0", "eth1"] {
+                for hook in [TcAttachType::Ingress, TcAttachType::Egress] {
+                    let query = SchedClassifier::query_tcx(device, hook);
+                    let programs = query.map_or(0, |(_, found)| found.len());
+                    writeln!(state, "{device}: {hook:?}: {programs} by tcx").unwrap();
+                }
+            }
+        });
         state
+    }
+
+    /// What a tool says to several lines at once: to start it takes longer than what it does.
+    fn batch(&self, tool: &str, lines: &[&str]) -> String {
+        let file = self.directory.write("batch", &(lines.join("\n") + "\n"));
+        self.server.sh(&format!("{tool} -batch {file}"))
     }
 }
 
