@@ -5,7 +5,7 @@ use std::{
     fmt::{self, Display, Formatter},
     os::unix::process::CommandExt as _,
     path::PathBuf,
-    process::{Command, ExitStatus},
+    process::{self, Command, ExitStatus},
 };
 
 /// The `arpguard` under test: `$ARPGUARD`, else the release build beside this one.
@@ -74,11 +74,7 @@ impl Output {
             .process_group(0)
             .output()
             .unwrap_or_else(|error| panic!("{command:?}: {error}"));
-        Self {
-            status: output.status,
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
+        Self::from(output)
     }
 
     /// Its exit status and what it wrote: to standard output, and to standard error.
@@ -89,6 +85,16 @@ impl Output {
     /// Whether it did what it was asked.
     pub fn success(&self) -> bool {
         self.status.success()
+    }
+}
+
+impl From<process::Output> for Output {
+    fn from(output: process::Output) -> Self {
+        Self {
+            status: output.status,
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
     }
 }
 

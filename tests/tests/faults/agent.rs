@@ -1,7 +1,6 @@
 //! An agent that is killed at each of its steps.
 
 use std::{
-    os::unix::process::ExitStatusExt as _,
     thread::sleep,
     time::{Duration, Instant},
 };
@@ -10,7 +9,8 @@ use arpguard_tests::{lab::patience, running::eventually};
 use nix::sys::signal::Signal;
 
 use super::{
-    ground::{Ground, VIP, is},
+    ground::{Ground, VIP, is_kill},
+    state::is,
     steps::distinct,
 };
 
@@ -48,7 +48,8 @@ fn start() {
         is(&ground.state(), &base, "the policy of before");
         let when = format!("run: killed at {step}, {name}");
         let killed = ground.agent(&new, &format!("{step} die")).wait();
-        assert_eq!(killed.signal(), Some(libc::SIGKILL), "{when}");
+        assert!(is_kill(killed), "{when}: {killed}");
+        ground.killed();
         ground.is_quiet_about(&[VIP], &when);
         repair(&ground, &new, &end);
     }
@@ -100,7 +101,7 @@ fn a_device_comes() {
         let Some(status) = status else {
             break;
         };
-        assert_eq!(status.signal(), Some(libc::SIGKILL), "{when}");
+        assert!(is_kill(status), "{when}: {status}");
         killed += 1;
         repair(&ground, &policy, &end);
         remove();

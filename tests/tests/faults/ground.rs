@@ -1,12 +1,14 @@
-//! A real server whose commands can be made to go wrong, and all that can be seen of its state.
+//! A real server whose commands can be made to go wrong.
 
 use std::{
-    fmt::Write as _,
+    cell::RefCell,
+    collections::BTreeSet,
     fs, io,
     net::Ipv4Addr,
-    os::unix::process::ExitStatusExt as _,
-    path::{Path, PathBuf},
-    process::Stdio,
+    os::unix::process::{CommandExt as _, ExitStatusExt as _},
+    path::PathBuf,
+    process::{Child, Command, ExitStatus, Stdio},
+    thread,
 };
 
 use arpguard_common::wire::Mac;
@@ -16,8 +18,8 @@ use arpguard_tests::{
     running::{Agent, Directory, eventually},
     server::real_server,
 };
-use aya::programs::{SchedClassifier, TcAttachType};
-use serde_json::Value;
+
+use super::points;
 
 const CLIENT: Mac = Mac([2, 0, 0, 0, 0, 0x81]);
 const SERVER: Mac = Mac([2, 0, 0, 0, 0, 0x10]);
@@ -27,21 +29,6 @@ pub(crate) const VIP: Ipv4Addr = Ipv4Addr::new(192, 168, 18, 101);
 const RIP: Ipv4Addr = Ipv4Addr::new(192, 168, 18, 10);
 /// Whom the control is for that the server sends.
 const LAST: Ipv4Addr = Ipv4Addr::new(192, 168, 18, 254);
-
-/// What `ip` is asked.
-const NETWORK: [&str; 3] = ["addr show", "rule show", "route show table all"];
-/// What `tc` is asked. A qdisc tells whose filters follow.
-const HOOKS: [&str; 9] = [
-    "qdisc show",
-    "qdisc show dev eth0",
-    "filter show dev eth0 ingress",
-    "qdisc show dev eth0",
-    "filter show dev eth0 egress",
-    "qdisc show dev eth1",
-    "filter show dev eth1 ingress",
-    "qdisc show dev eth1",
-    "filter show dev eth1 egress",
-];
 
 /// What a fault is made of, and what came of it.
 pub(crate) struct Ground {
@@ -53,6 +40,8 @@ pub(crate) struct Ground {
     /// Faults that all commands meet.
     always: &'static str,
     bare: String,
+    /// Points at which something is yet to be killed here.
+    owed: RefCell<BTreeSet<&'static str>>,
 }
 
 impl Ground {
@@ -76,6 +65,7 @@ impl Ground {
             inside,
             always,
             bare: String::new(),
+            owed: RefCell::new(points::owed(name)),
         };
         ground.bare = ground.hooks();
         ground
@@ -93,21 +83,51 @@ impl Ground {
 
     /// Runs a command in which `faults` happen.
     pub(crate) fn with(&self, line: &str, faults: &str) -> Output {
-        let mut command = self.server.command(faulty());
+        self.ended(self.spawn(line, faults))
+    }
+
+    /// Starts a command in which `faults` happen.
+    pub(crate) fn spawn(&self, line: &str, faults: &str) -> Child {
+        let mut command = self.faulty(faults);
         command
             .args(line.split_whitespace())
+            // Ctrl-C is for this process, which then cleans up; its children come to their end.
+            .process_group(0)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command.spawn().unwrap()
+    }
+
+    /// Waits for the end of a command.
+    pub(crate) fn ended(&self, child: Child) -> Output {
+        let output = child.wait_with_output().unwrap();
+        if is_kill(output.status) {
+            self.killed();
+        }
+        Output::from(output)
+    }
+
+    fn faulty(&self, faults: &str) -> Command {
+        let mut command = self.server.command(faulty());
+        command
             .env("ARPGUARD_FAULT", format!("{faults};{}", self.always))
             .env("ARPGUARD_FAULT_TRACE", self.trace());
-        Output::of(&mut command)
+        command
+    }
+
+    /// Notes that something was killed at the point that was passed last.
+    pub(crate) fn killed(&self) {
+        let passed = fs::read_to_string(self.trace()).unwrap();
+        let last = passed.lines().last().unwrap();
+        self.owed.borrow_mut().remove(last);
     }
 
     /// Starts an agent in which `faults` happen.
     pub(crate) fn agent(&self, policy: &str, faults: &str) -> Agent {
-        let mut command = self.server.command(faulty());
+        let mut command = self.faulty(faults);
         command
             .args(["run", "--config", policy])
-            .env("ARPGUARD_FAULT", format!("{faults};{}", self.always))
-            .env("ARPGUARD_FAULT_TRACE", self.trace())
             .stderr(Stdio::null());
         Agent::of(command)
     }
@@ -177,93 +197,19 @@ impl Ground {
         );
         assert_eq!(self.hooks(), self.bare, "{when}");
     }
-
-    /// All that can be seen of what is in force, without numbers that are new each time.
-    pub(crate) fn state(&self) -> String {
-        let mut state = self.run("-o json list");
-        let mut status: Value = serde_json::from_str(&self.run("-o json status")).unwrap();
-        for device in status["devices"].as_array_mut().unwrap() {
-            // Frames that this test has sent.
-            for seen in ["counters", "claims"] {
-                device.as_object_mut().unwrap().remove(seen);
-            }
-        }
-        writeln!(state, "{status:#}").unwrap();
-        if let Some(pins) = status["pins"].as_str() {
-            let home = Path::new(pins).parent().unwrap();
-            let mut found = Vec::new();
-            tree(home, &mut found);
-            found.sort();
-            state += &found.join("\n");
-        }
-        let network = self.batch("ip -o", &NETWORK);
-        let mut network: Vec<_> = network.lines().collect();
-        network.sort_unstable();
-        writeln!(state, "\n{}", network.join("\n")).unwrap();
-        state + &self.hooks()
-    }
-
-    /// What other tools see, but for addresses.
-    pub(crate) fn hooks(&self) -> String {
-        let mut state = String::new();
-        for line in self.batch("tc", &HOOKS).lines() {
-            // What is new each time, such as a program's number, is not told.
-            if line.contains(" direct-action ") {
-                state += "a filter\n";
-            } else if line.starts_with("qdisc ") {
-                writeln!(state, "{line}").unwrap();
-            }
-        }
-        for link in self.server.sh("ip -d -o link show").lines() {
-            let name = link.split_whitespace().nth(1).unwrap();
-            let xdp = ["xdp ", "xdpgeneric "].map(|mode| link.contains(mode));
-            writeln!(state, "{name} xdp {xdp:?}").unwrap();
-        }
-        self.server.enter(|| {
-            for device in ["eth0", "eth1"] {
-                for hook in [TcAttachType::Ingress, TcAttachType::Egress] {
-                    let query = SchedClassifier::query_tcx(device, hook);
-                    let programs = query.map_or(0, |(_, found)| found.len());
-                    writeln!(state, "{device}: {hook:?}: {programs} by tcx").unwrap();
-                }
-            }
-        });
-        state
-    }
-
-    /// What a tool says to several lines at once: to start it takes longer than what it does.
-    fn batch(&self, tool: &str, lines: &[&str]) -> String {
-        let file = self.directory.write("batch", &(lines.join("\n") + "\n"));
-        self.server.sh(&format!("{tool} -batch {file}"))
-    }
 }
 
-/// Fails where a state is not the one that is wanted, and tells what differs.
-pub(crate) fn is(state: &str, wanted: &str, when: &str) {
-    let lacks = |one: &str, other: &str| {
-        let other: Vec<_> = other.lines().collect();
-        let lacking = one.lines().filter(|line| !other.contains(line));
-        lacking.collect::<Vec<_>>().join("\n  ")
-    };
-    assert!(
-        state == wanted,
-        "{when}: there is\n  {}\nin place of\n  {}",
-        lacks(state, wanted),
-        lacks(wanted, state)
-    );
+/// Whether it has ended as what is killed does.
+pub(crate) fn is_kill(status: ExitStatus) -> bool {
+    status.signal() == Some(libc::SIGKILL)
 }
 
-/// Whether a command has ended as one does that is killed.
-pub(crate) fn was_killed(output: &Output) -> bool {
-    output.status.signal() == Some(libc::SIGKILL)
-}
-
-fn tree(directory: &Path, found: &mut Vec<String>) {
-    for entry in fs::read_dir(directory).unwrap() {
-        let path = entry.unwrap().path();
-        found.push(path.to_str().unwrap().to_owned());
-        if path.is_dir() {
-            tree(&path, found);
-        }
+impl Drop for Ground {
+    fn drop(&mut self) {
+        let owed = self.owed.get_mut();
+        assert!(
+            owed.is_empty() || thread::panicking(),
+            "nothing was killed at {owed:?}"
+        );
     }
 }

@@ -10,6 +10,9 @@
 mod agent;
 mod answers;
 mod ground;
+mod monitor;
+mod points;
+mod state;
 mod steps;
 
 use std::{fs, net::Ipv4Addr};
