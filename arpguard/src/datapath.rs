@@ -37,6 +37,7 @@ use ipnet::Ipv4Net;
 use nix::errno::Errno;
 
 pub use self::{
+    attach::REFUSED,
     bpffs::Pins,
     events::{Events, Interest},
     hooks::{Attached, Egress, Ingress, Mode},

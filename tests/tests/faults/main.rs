@@ -12,6 +12,7 @@ mod answers;
 mod ground;
 mod monitor;
 mod points;
+mod refused;
 mod state;
 mod steps;
 
