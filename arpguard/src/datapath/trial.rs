@@ -15,6 +15,7 @@ use aya::{
     Ebpf,
     maps::{HashMap, MapData, MapError, PerCpuHashMap},
     programs::{Program, ProgramError, TestRun as _, TestRunOptions, TestRunResult},
+    sys::SyscallError,
 };
 use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,7 @@ use super::{Attached, Datapath, Hook, Ingress, hooks::Side, maps, object, sys};
 use crate::{
     device::Device,
     error::{Error, Result, errno},
+    fault,
 };
 
 const RUN: &str = "run the programs on a frame for";
@@ -231,7 +233,7 @@ impl Trial {
             data_size_out,
             ..
         } = match self.object.program(self.program) {
-            Some(Program::Xdp(program)) => program.test_run(options)?,
+            Some(Program::Xdp(program)) => fault::step("run/xdp", || program.test_run(options))?,
             Some(Program::SchedClassifier(program)) => program.test_run(options)?,
             Some(_) | None => return Err(ProgramError::NotLoaded),
         };
@@ -296,6 +298,13 @@ fn verdict_of(cell: usize) -> Option<(Decider, Reason)> {
 }
 
 const _: () = assert!(size_of::<Counters>() == ROWS * Reason::COUNT * size_of::<u64>());
+
+impl fault::Refusal for ProgramError {
+    fn of(io_error: io::Error) -> Self {
+        let call = "bpf";
+        Self::from(SyscallError { call, io_error })
+    }
+}
 
 #[cfg(test)]
 mod tests {

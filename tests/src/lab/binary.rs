@@ -34,12 +34,17 @@ pub(super) fn found() -> Option<PathBuf> {
 ///
 /// Where there is none, with what to do.
 pub fn faulty() -> PathBuf {
-    find("ARPGUARD_FAULTY", "debug/arpguard").unwrap_or_else(|| {
+    find_faulty().unwrap_or_else(|| {
         panic!(
             "no arpguard to make faults in: run `cargo xtask test`, or build it with \
              `cargo build -p arpguard`, or name one in $ARPGUARD_FAULTY"
         )
     })
+}
+
+/// As [`faulty`], or `None`: under another kernel there is none.
+pub fn find_faulty() -> Option<PathBuf> {
+    find("ARPGUARD_FAULTY", "debug/arpguard")
 }
 
 fn find(variable: &str, built: &str) -> Option<PathBuf> {

@@ -7,7 +7,7 @@ use std::{
 };
 
 /// A point, and the name of the ground on which a test kills there.
-const KILLED: [(&str, &str); 41] = [
+const KILLED: [(&str, &str); 42] = [
     ("address/add", "add-to"),
     ("address/remove", "del-from"),
     ("journal/create", "hide"),
@@ -44,6 +44,7 @@ const KILLED: [(&str, &str); 41] = [
     ("route/rule", "pin-route"),
     ("route/rule/remove", "unpin-route"),
     ("route/set", "pin-route"),
+    ("run/xdp", "explain"),
     ("tc/filter", "clsact"),
     ("tc/filter/remove", "clsact"),
     ("tc/qdisc", "clsact"),

@@ -1,11 +1,15 @@
-//! A driver that refuses native XDP.
+//! A driver that refuses native XDP, and what is run on a frame that nobody has sent.
 
 use std::{env, ffi::OsString};
 
 use arpguard_tests::lab::{Output, faulty};
 use serde_json::Value;
 
-use super::{HIDE, ground::Ground};
+use super::{
+    HIDE,
+    ground::{Ground, is_kill},
+    state::is,
+};
 
 /// What `doctor` finds.
 fn findings(ground: &Ground) -> Vec<Value> {
@@ -59,4 +63,14 @@ fn with_a_large_mtu_it_is_found_and_mended() {
     let status = ground.run("status");
     let tap0 = status.lines().find(|line| line.starts_with("tap0 "));
     assert!(tap0.unwrap().contains(" xdp-native "), "{status}");
+}
+
+#[test]
+fn an_explanation_that_is_killed_leaves_all_as_it_is() {
+    let ground = Ground::new("explain", "");
+    ground.run("hide 192.168.18.101 --rip 192.168.18.10 --attach generic");
+    let base = ground.state();
+    let killed = ground.with("explain 192.168.18.101 --dev eth0", "run/xdp die");
+    assert!(is_kill(killed.status), "{killed}");
+    is(&ground.state(), &base, "explain: killed");
 }
