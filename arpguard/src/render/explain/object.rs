@@ -105,7 +105,7 @@ pub(crate) fn json(out: &mut dyn Write, account: &Account, host: &Host) -> io::R
             why: name(reaction),
             text: kernel(reaction, &account.device),
         }),
-        reply: reply.map(Verdict::of),
+        reply: reply.map(|reply| Verdict::of(reply)),
         answer: account.answer().map(hexadecimal),
         sender: account.sender.as_ref().map(|sender| Sender {
             arp_announce: sender.arp_announce,
