@@ -36,6 +36,7 @@ use ipnet::Ipv4Net;
 use nix::errno::Errno;
 
 pub use self::{
+    attach::REFUSED,
     bpffs::Pins,
     events::{Events, Interest},
     hooks::{Attached, Egress, Ingress, Mode},

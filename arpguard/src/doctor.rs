@@ -4,6 +4,7 @@
 //! [`Facts`] are observed, then judged without looking again. Nothing here changes anything.
 
 mod agent;
+mod children;
 mod cure;
 mod daemons;
 mod facts;
@@ -32,6 +33,7 @@ pub fn judge(facts: &Facts) -> Vec<Finding> {
         vips::judge,
         settings::judge,
         subnets::judge,
+        children::judge,
         guards::judge,
         hardware::judge,
         kernel::judge,

@@ -1,4 +1,5 @@
-//! Points between the steps that change something, at which tests make things go wrong.
+//! Points between the steps that change something, and at what a kernel may refuse, at which tests make
+//! things go wrong.
 //!
 //! Only a build with debug assertions has them. It reads two variables:
 //!

@@ -3,6 +3,7 @@
 //! Read once by netlink; nothing here writes, and nothing knows of policy.
 
 mod addresses;
+mod children;
 mod devices;
 mod hardware;
 pub mod message;
@@ -18,6 +19,7 @@ mod vendors;
 use std::net::Ipv4Addr;
 
 pub use self::{
+    children::{Child, Children},
     hardware::Hardware,
     names::Names,
     neighbours::{Proxy, neighbours, proxied, proxies},

@@ -14,7 +14,7 @@ pub const LONGEST_HOLD: u32 = 86_400;
 
 /// What a pin is told beside its addresses. One that names only its device has none: its rule says
 /// all.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Terms {
     /// The name of the device that the addresses are pinned to.
     pub dev: String,

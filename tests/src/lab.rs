@@ -11,7 +11,7 @@ mod segment;
 mod skip;
 
 pub use self::{
-    binary::{Output, arpguard, faulty},
+    binary::{Output, arpguard, faulty, find_faulty},
     flood::Flood,
     namespace::Namespace,
     pace::{fewer, patience, slower, some, unhurried},

@@ -6,7 +6,7 @@
 //! table on the host, through `BPF_PROG_TEST_RUN` and over veth pairs, and put whole clusters into
 //! namespaces. [`differential`] draws policies and frames in place of a table.
 //! [`running`] is an agent under way, which [`http`] asks and [`manager`] listens to.
-//! [`keepalived`] is one too, and [`sampler`] a client that looks on.
+//! [`keepalived`] is one too, and [`sampler`] a client that looks on. [`wall`] is a clock that jumps.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -34,3 +34,4 @@ pub mod programs;
 pub mod running;
 pub mod sampler;
 pub mod server;
+pub mod wall;

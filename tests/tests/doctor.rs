@@ -276,18 +276,7 @@ fn single_addresses_that_are_proxied_for_are_found() {
     let what = "it answers for 10.9.0.1, 10.9.0.2 (ip neigh proxy)";
     assert_eq!(found[0]["what"], what);
     let asker = Port::open(&peer, "eth0");
-    let (mac, ip) = (Mac([2, 0, 0, 0, 0, 0x81]), [192, 168, 18, 129].into());
-    let answers = |address: [u8; 4]| {
-        for target in [address, [192, 168, 18, 10]] {
-            asker.send(&arp::request(mac, ip, target.into()).bytes());
-        }
-        let reply = |frame: &[u8], spa: [u8; 4]| {
-            arp::Frame::read(frame)
-                .is_some_and(|arp| arp.op == arp::REPLY && arp.spa.octets() == spa)
-        };
-        let heard = asker.until(|frame| reply(frame, [192, 168, 18, 10]));
-        heard.iter().any(|frame| reply(frame, address))
-    };
+    let answers = |address| answers(&asker, address, [192, 168, 18, 10]);
     // A proxy may take its time (proxy_delay).
     server.sh("sysctl -qw net.ipv4.neigh.eth0.proxy_delay=0");
     assert!(answers([10, 9, 0, 1]));
@@ -342,6 +331,120 @@ fn vlan_tags_that_xdp_does_not_see_are_found() {
     assert_eq!(examine(&server), (0, Vec::new()));
     server.guard("hide 192.168.18.101 --dev eth0 --attach native");
     cured(&server, "stripped_vlan", "note", &["hook"]);
+}
+
+/// Whether somebody answers on the LAN for an address, before the answer for `last`, which comes.
+fn answers(asker: &Port, address: [u8; 4], last: [u8; 4]) -> bool {
+    let (mac, ip) = (Mac([2, 0, 0, 0, 0, 0x81]), [192, 168, 18, 129].into());
+    for target in [address, last] {
+        asker.send(&arp::request(mac, ip, target.into()).bytes());
+    }
+    let reply = |frame: &[u8], spa: [u8; 4]| {
+        arp::Frame::read(frame).is_some_and(|arp| arp.op == arp::REPLY && arp.spa.octets() == spa)
+    };
+    let heard = asker.until(|frame| reply(frame, last));
+    heard.iter().any(|frame| reply(frame, address))
+}
+
+/// A process in a network namespace of its own, without a name; killed when dropped.
+struct Unnamed(Child);
+
+impl Unnamed {
+    fn start() -> Self {
+        let own = fs::read_link("/proc/self/ns/net").unwrap();
+        let child = Command::new("unshare")
+            .args(["--net", "sleep", "600"])
+            .spawn()
+            .unwrap();
+        let path = format!("/proc/{}/ns/net", child.id());
+        eventually("it has its namespace", || {
+            fs::read_link(&path).is_ok_and(|namespace| namespace != own)
+        });
+        Self(child)
+    }
+
+    fn sh(&self, line: &str) {
+        let mut command = Command::new("nsenter");
+        let net = format!("--net=/proc/{}/ns/net", self.0.id());
+        let output = Output::of(command.arg(net).args(line.split(' ')));
+        assert!(output.success(), "{line}: {output}");
+    }
+}
+
+impl Drop for Unnamed {
+    fn drop(&mut self) {
+        // It is there until then.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_macvlan_device_that_has_what_is_hidden_below_it_is_found() {
+    let (server, peer) = real_server();
+    let asker = Port::open(&peer, "eth0");
+    let (named, unnamed) = (Namespace::new("container"), Unnamed::start());
+    for (number, place) in [named.name(), &unnamed.0.id().to_string()]
+        .iter()
+        .enumerate()
+    {
+        server.sh(&format!(
+            "ip link add mv{number} link eth0 type macvlan mode bridge"
+        ));
+        server.sh(&format!("ip link set mv{number} netns {place}"));
+    }
+    named.sh("ip link set mv0 up");
+    unnamed.sh("ip link set mv1 up");
+    for address in ["192.168.18.101/24", "10.8.0.101/24"] {
+        named.sh(&format!("ip addr add {address} dev mv0"));
+    }
+    for address in ["192.168.18.106/24", "10.8.0.106/24"] {
+        unnamed.sh(&format!("ip addr add {address} dev mv1"));
+    }
+    // One on a device of another namespace, with the same index, is another's.
+    let (other, _wire) = real_server();
+    other.sh("ip link add mv3 link eth0 type macvlan mode bridge");
+    other.sh("ip addr add 192.168.18.103/24 dev mv3");
+    server.guard("hide 192.168.18.103 --dev eth0");
+    assert_eq!(examine(&server), (0, Vec::new()));
+
+    let places = [
+        format!("/run/netns/{}", named.name()),
+        format!("/proc/{}/ns/net", unnamed.0.id()),
+    ];
+    for (number, place) in places.iter().enumerate() {
+        let last = [101, 106][number];
+        // macvlan hands broadcasts on later, one after another.
+        let is_answered = || answers(&asker, [192, 168, 18, last], [10, 8, 0, last]);
+        let subject = format!("192.168.18.{last}");
+        let what = format!("hidden on eth0, and mv{number} in network namespace {place} has it");
+        assert!(is_answered());
+        for hide in [subject.clone(), format!("192.168.18.{}/31", last & !1)] {
+            server.guard(&format!("hide {hide} --dev eth0"));
+            assert!(!is_answered());
+            let (_, found) = examine(&server);
+            assert_eq!(
+                checks(&found)[0],
+                ("macvlan_child", "warning", subject.as_str())
+            );
+            assert_eq!(found[0]["what"], what);
+            cured(&server, "macvlan_child", "warning", &[]);
+            assert!(is_answered());
+            server.guard("flush");
+        }
+    }
+    server.sh("ip link add mv2 link eth0 type macvlan mode bridge");
+    server.sh("ip link set mv2 up");
+    server.sh("ip addr add 10.7.0.1/24 dev mv2");
+    server.guard("hide 10.7.0.1 --dev eth0");
+    assert_eq!(
+        examine(&server).1[0]["what"],
+        "hidden on eth0, and mv2 has it"
+    );
+    // This host has it, so it is to stay hidden there.
+    assert_eq!(examine(&server).1[0]["command"], Value::Null);
+    server.sh("ip addr del 10.7.0.1/24 dev mv2");
+    assert_eq!(examine(&server), (0, Vec::new()));
 }
 
 #[test]

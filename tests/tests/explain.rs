@@ -4,15 +4,21 @@
     reason = "a test that cannot go on panics, also outside of #[test]"
 )]
 
-use std::{collections::BTreeMap, fs};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+};
 
-use arpguard_common::wire::Mac;
+use arpguard_common::{
+    abi::program::{TC_EGRESS, TC_INGRESS},
+    wire::Mac,
+};
 use arpguard_tests::{
     arp,
     cases::{Case, Direction, Judged, cases, is_reply},
     fixture::{Device, RIP, RealServer, VIP},
     kernel::tc_hook,
-    lab::{Namespace, Output, Wire, arpguard, patience},
+    lab::{Namespace, Output, Wire, arpguard, find_faulty, patience, skip},
     pair::Pair,
     pins::Pins,
     running::Directory,
@@ -173,16 +179,22 @@ fn compare(pair: &Pair, case: &Case, told: Option<&Value>, at_tc: bool) -> Resul
     seen.map_err(|seen| format!("on the wire was {seen:02x?}, and told was {told}"))
 }
 
-fn every_row(attach: &str) {
+/// Compares what `ask` explains with what a pair does, and gives what it was judged by: the program,
+/// and whether that is the one that is attached.
+fn every_row(
+    name: &str,
+    attach: &str,
+    ask: impl Fn(&Namespace, &str) -> (i32, String),
+) -> BTreeSet<(String, bool)> {
     let server = RealServer::new();
     server.guard(&format!("--attach {attach}"));
     let counters = Pins::of(&server.host).counters();
-    let directory = Directory::new(&format!("rows-{attach}"));
+    let directory = Directory::new(name);
     let pairs: BTreeMap<Device, Pair> = Device::ALL
         .into_iter()
         .map(|device| (device, Pair::open(&server, device)))
         .collect();
-    let (mut wrong, mut compared) = (Vec::new(), 0);
+    let (mut wrong, mut compared, mut by) = (Vec::new(), 0, BTreeSet::new());
     for (device, pair) in &pairs {
         for (direction, option) in [(Direction::Received, ""), (Direction::Sent, "--sent")] {
             let rows = cases().into_iter();
@@ -194,11 +206,15 @@ fn every_row(attach: &str) {
             let path = write(&directory, &name, &pcap(ETHERNET, frames));
             let before = counters.read(pair.index);
             let line = format!("--pcap {path} --dev {} {option} -o json", device.name());
-            let (status, text) = explain(&server.host, &line);
+            let (status, text) = ask(&server.host, &line);
             assert!(counters.read(pair.index) == before, "explain has counted");
             let told = objects(&text);
             let leaks = told.iter().any(|object| !object["leak"].is_null());
             assert_eq!(status, if leaks { 3 } else { 0 }, "{line}");
+            by.extend(told.iter().map(|object| {
+                let program = object["program"].as_str().unwrap().to_owned();
+                (program, object["attached"].as_bool().unwrap())
+            }));
             let told: BTreeMap<_, _> = told
                 .iter()
                 .map(|object| (object["frame"].as_u64().unwrap(), object))
@@ -216,16 +232,41 @@ fn every_row(attach: &str) {
     wrong.truncate(5);
     assert!(wrong.is_empty(), "{count} are wrong:\n{}", wrong.join("\n"));
     assert_eq!(compared, cases().len());
+    by
 }
 
 #[test]
 fn it_agrees_with_a_veth_pair_on_every_row_of_the_table_at_the_tc_hook() {
-    every_row("tc");
+    every_row("rows-tc", "tc", explain);
 }
 
 #[test]
 fn it_agrees_with_a_veth_pair_on_every_row_of_the_table_at_generic_xdp() {
-    every_row("generic");
+    every_row("rows-generic", "generic", explain);
+}
+
+/// Before Linux 5.15 XDP is run on no frame that is told its device.
+#[test]
+fn it_agrees_with_it_at_generic_xdp_by_the_tc_hook_s_program_where_xdp_is_not_run() {
+    let Some(faulty) = find_faulty() else {
+        skip("there is no build with faults here");
+        return;
+    };
+    let by = every_row("rows-old", "generic", |host, line| {
+        let mut command = host.command(&faulty);
+        command.env("ARPGUARD_FAULT", "every run/xdp fail 22");
+        let words = line.split_whitespace();
+        let output = Output::of(command.arg("explain").args(words));
+        assert_eq!(output.stderr, "", "{line}: {output}");
+        (output.status.code().unwrap(), output.stdout)
+    });
+    let by: Vec<_> = by
+        .iter()
+        .map(|(program, same)| (&**program, *same))
+        .collect();
+    assert_eq!(by.len(), 2, "{by:?}");
+    assert_eq!(by[0], (TC_INGRESS, false));
+    assert_eq!(by[1].0, TC_EGRESS);
 }
 
 /// Settings of the kernel, and what a neighbour asks for under each: explained, then asked.
@@ -486,6 +527,37 @@ leak     the LAN learns it by eth0: the rule (hide 192.168.18.101 on every devic
     ] {
         let rows = vec![format!("verdict  {verdict}"), format!("rule     {told}")];
         assert_eq!(rule(line), (0, rows), "{line}");
+    }
+}
+
+#[test]
+fn the_rule_is_told_as_list_tells_it_with_its_fallback_and_its_check() {
+    let (server, peer) = real_server();
+    Wire::between(
+        (&server, "eth1", Mac([2, 0, 0, 0, 1, 0x10])),
+        (&peer, "eth1", None),
+    );
+    server.sh("ip addr add 10.0.0.10/24 dev eth1");
+    for (command, question, told) in [
+        (
+            "pin 192.168.18.101 --dev eth1 --fallback eth0 --hold 7",
+            "192.168.18.101 --dev eth0",
+            "rule     pin 192.168.18.101 to eth1, fallback eth0 hold 7\n",
+        ),
+        (
+            "answer 192.168.18.102 --dev eth0 --when tcp:80 --force",
+            "192.168.18.102 --dev eth0",
+            "rule     answer 192.168.18.102 on eth0, force, when tcp:80\n",
+        ),
+    ] {
+        server.guard(command);
+        let (status, text) = explain(&server, question);
+        assert_eq!(status, 0, "{text}");
+        assert!(text.contains(told), "{text}");
+        let list: Value = serde_json::from_str(&server.guard("-o json list")).unwrap();
+        let (_, text) = explain(&server, &format!("{question} -o json"));
+        assert_eq!(objects(&text)[0]["rule"], list[0], "{text}");
+        server.guard("flush");
     }
 }
 

@@ -15,11 +15,12 @@ use crate::{
     tally::Tally,
 };
 
-/// The variable that tells the soak for how many minutes to go on.
+/// The variable that tells the soak for how many minutes to go on, and other tests to try more.
 const LONG: &str = "ARPGUARD_LONG";
 
 /// Runs the tests whose name contains `filter`, and sums up what they report. The soak goes on for
-/// `long` minutes, if that is told, and tests are run that take long. Under `coverage`, the lines that they run are counted.
+/// `long` minutes, if that is told, and more is tried. Under `coverage`, the lines that they run are
+/// counted.
 pub(crate) fn run(
     filter: Option<&str>,
     long: Option<NonZeroU32>,
@@ -53,9 +54,6 @@ pub(crate) fn run(
         cargo.env(LONG, minutes.to_string());
     }
     cargo.arg("--").args(filter);
-    if long.is_some() {
-        cargo.arg("--include-ignored");
-    }
     let mut tests = cargo.spawn().context("test: the workspace: cargo")?;
     let tally = match tests.stdout.take() {
         Some(output) => stream(output, io::stdout()).context("test: the workspace: output")?,

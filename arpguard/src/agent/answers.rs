@@ -22,7 +22,7 @@ use crate::{
     check::Check,
     datapath::{Place, Reader, Requests, Store},
     device::Device,
-    error::Result,
+    error::{Error, Result},
     host::Host,
     netlink::Netlink,
 };
@@ -34,9 +34,13 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// How many requests are taken at a time, and the pause after each time: so a flood costs little.
 const AT_ONCE: usize = 256;
 const PAUSE: Duration = Duration::from_millis(10);
-/// How many checks are made at a time, and for how many addresses outcomes are kept.
+/// How many checks are made at a time, how many are begun in a second, and for how many addresses
+/// outcomes are kept: who asks for all addresses of a prefix starts no more processes than that.
 const MOST: usize = 64;
+const MOST_BEGUN: usize = 128;
 const MOST_KNOWN: usize = 4096;
+/// For how long no more is told of what goes wrong, which it may with each request.
+const SILENCE: Duration = Duration::from_secs(60);
 
 /// An address on a device.
 type Subject = (u32, Ipv4Addr);
@@ -58,6 +62,10 @@ pub(super) struct Answers<'a> {
     checking: JoinSet<(Subject, bool)>,
     host: Option<(Instant, Host)>,
     repliers: BTreeMap<u32, Replier>,
+    /// Since when checks are counted, and how many were begun.
+    begun: (Instant, usize),
+    /// Until when nothing is told of what goes wrong.
+    silent: Option<Instant>,
     /// Before it nothing more is taken from the ring.
     not_before: Instant,
 }
@@ -71,6 +79,8 @@ impl<'a> Answers<'a> {
             checking: JoinSet::new(),
             host: None,
             repliers: BTreeMap::new(),
+            begun: (Instant::now(), 0),
+            silent: None,
             not_before: Instant::now(),
         }
     }
@@ -86,7 +96,7 @@ impl<'a> Answers<'a> {
                     }
                     match Requests::open(self.store, ring.take()).await {
                         Ok(opened) => ring = opened,
-                        Err(error) => warn!("{error}"),
+                        Err(error) => self.tell(&error),
                     }
                 }
                 Some(done) = self.checking.join_next() => {
@@ -97,7 +107,7 @@ impl<'a> Answers<'a> {
                 taken = next(&mut ring, self.not_before) => {
                     self.not_before = Instant::now() + PAUSE;
                     if let Err(error) = self.take(taken).await {
-                        warn!("{error}");
+                        self.tell(&error);
                         self.not_before = Instant::now() + HOLDS;
                     }
                 }
@@ -153,7 +163,7 @@ impl<'a> Answers<'a> {
             }
         }
         // Who finds no room asks again.
-        if self.checking.len() >= MOST {
+        if self.checking.len() >= MOST || !self.may_begin(now) {
             return;
         }
         let Some(device) = self
@@ -175,6 +185,24 @@ impl<'a> Answers<'a> {
             let made = timeout(PATIENCE, holds(check, subject.1, device));
             (subject, made.await.unwrap_or(false))
         });
+    }
+
+    /// Whether one more check may be begun now.
+    fn may_begin(&mut self, now: Instant) -> bool {
+        if now - self.begun.0 >= HOLDS {
+            self.begun = (now, 0);
+        }
+        self.begun.1 += 1;
+        self.begun.1 <= MOST_BEGUN
+    }
+
+    /// Tells what has gone wrong, unless something was told lately.
+    fn tell(&mut self, error: &Error) {
+        let now = Instant::now();
+        if self.silent.is_none_or(|until| until <= now) {
+            self.silent = Some(now + SILENCE);
+            warn!("{error}");
+        }
     }
 
     /// A check has come to its end.
@@ -199,11 +227,20 @@ impl<'a> Answers<'a> {
         for request in requests {
             let answered = match self.replier(request.device).await {
                 Ok(Some(replier)) => replier.answer(&request.arp(), request.mac),
-                Ok(None) => Ok(()),
+                Ok(None) => continue,
                 Err(error) => Err(error),
             };
-            if let Err(error) = answered {
-                warn!("{error}");
+            match answered {
+                Ok(true) => {}
+                Ok(false) => {
+                    let address = request.arp().tpa;
+                    self.tell(
+                        &Error::new("answer", address, "the device has no room to send").advise(
+                            "look for a full queue, or a program on its egress hook that drops ARP",
+                        ),
+                    );
+                }
+                Err(error) => self.tell(&error),
             }
         }
     }
@@ -227,7 +264,7 @@ impl<'a> Answers<'a> {
         if self.host.as_ref().is_none_or(is_old) {
             match Host::observe(self.netlink).await {
                 Ok(host) => self.host = Some((now, host)),
-                Err(error) => warn!("{error}"),
+                Err(error) => self.tell(&error),
             }
         }
         self.host.as_ref()?.1.by_index(index)

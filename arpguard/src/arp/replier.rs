@@ -17,11 +17,12 @@ impl Replier {
     }
 
     /// Answers a request or a probe, in the name of its target, with the hardware address `sha`. The
-    /// source of the frame is the same, as of what the programs answer.
+    /// source of the frame is the same, as of what the programs answer. Whether the device has taken
+    /// it: there is no waiting for room, as who is not answered asks again.
     ///
     /// # Errors
     /// Where the device takes no frames.
-    pub fn answer(&self, asked: &Arp, sha: Mac) -> Result<()> {
-        self.0.send(&Packet::reply(asked, sha))
+    pub fn answer(&self, asked: &Arp, sha: Mac) -> Result<bool> {
+        self.0.offer(&Packet::reply(asked, sha))
     }
 }

@@ -121,22 +121,33 @@ impl Socket {
     /// # Errors
     /// Where the device takes no frames, or a program on the egress hook drops this one.
     pub(super) fn send(&self, packet: &Packet) -> Result<()> {
+        for _ in 0..OFFERS {
+            if self.offer(packet)? {
+                return Ok(());
+            }
+            std::thread::sleep(PAUSE);
+        }
+        let why = "its queue is full, or a program on its egress hook drops this ARP";
+        Err(Error::new("send ARP", &self.name, why))
+    }
+
+    /// As [`Socket::send`], once: whether the device has taken it. It has not where its queue is
+    /// full, or a program on the egress hook drops this ARP.
+    ///
+    /// # Errors
+    /// Where the device takes no frames.
+    pub(super) fn offer(&self, packet: &Packet) -> Result<bool> {
         self.bypass(packet.spa.is_unspecified())
             .map_err(|cause| self.failed("send", &cause))?;
         let to = address(self.index, packet.ethertype())
             .ok_or_else(|| self.failed("send", &Errno::EINVAL))?;
-        let frame = packet.bytes();
-        for _ in 0..OFFERS {
-            match sendto(self.fd.as_raw_fd(), &frame, &to, MsgFlags::empty()) {
-                Ok(_) => return Ok(()),
-                // What the queue, or a program on the egress hook, has dropped is told as ENOBUFS
-                // (`net_xmit_errno` in `include/linux/netdevice.h`).
-                Err(Errno::ENOBUFS | Errno::EAGAIN | Errno::EINTR) => std::thread::sleep(PAUSE),
-                Err(cause) => return Err(self.failed("send", &cause)),
-            }
+        match sendto(self.fd.as_raw_fd(), &packet.bytes(), &to, MsgFlags::empty()) {
+            Ok(_) => Ok(true),
+            // What the queue, or a program on the egress hook, has dropped is told as ENOBUFS
+            // (`net_xmit_errno` in `include/linux/netdevice.h`).
+            Err(Errno::ENOBUFS | Errno::EAGAIN | Errno::EINTR) => Ok(false),
+            Err(cause) => Err(self.failed("send", &cause)),
         }
-        let why = "its queue is full, or a program on its egress hook drops this ARP";
-        Err(Error::new("send ARP", &self.name, why))
     }
 
     fn bypass(&self, wanted: bool) -> nix::Result<()> {

@@ -26,6 +26,8 @@ use crate::{
 const VETH: &str = "on veth XDP would copy every packet";
 /// What is transmitted then wakes no peer without an XDP program (`veth_xdp_flush`).
 const VETH_NATIVE: &str = "answers are lost unless the peer has an XDP program too";
+/// What a note begins with that tells why there is no native XDP.
+pub const REFUSED: &str = "native XDP";
 /// Rules for the device would hold for the VLANs on it too.
 const UNTAGGED: &str = "generic XDP would get its frames without their VLAN tags";
 
@@ -242,7 +244,7 @@ impl Datapath {
 
     fn attach_xdp(&mut self, device: &Device, mode: u32) -> Result<()> {
         let tried = match mode {
-            XDP_FLAGS_DRV_MODE => "native XDP",
+            XDP_FLAGS_DRV_MODE => REFUSED,
             _ => "generic XDP",
         };
         self.link(device, Hook::Xdp, mode)

@@ -15,6 +15,7 @@ use aya::{
     Ebpf,
     maps::{HashMap, Map, MapError},
     programs::{Program, ProgramError, TestRun as _, TestRunOptions, TestRunResult},
+    sys::SyscallError,
 };
 use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
@@ -28,6 +29,7 @@ use super::{
 use crate::{
     device::Device,
     error::{Error, Result, errno},
+    fault,
 };
 
 const RUN: &str = "run the programs on a frame for";
@@ -235,7 +237,7 @@ impl Trial {
             data_size_out,
             ..
         } = match self.object.program(self.program) {
-            Some(Program::Xdp(program)) => program.test_run(options)?,
+            Some(Program::Xdp(program)) => fault::step("run/xdp", || program.test_run(options))?,
             Some(Program::SchedClassifier(program)) => program.test_run(options)?,
             Some(_) | None => return Err(ProgramError::NotLoaded),
         };
@@ -302,4 +304,11 @@ fn take<M: TryFrom<Map, Error = MapError>>(object: &mut Ebpf, name: &str) -> Res
         name: name.to_owned(),
     };
     M::try_from(object.take_map(name).ok_or_else(absent)?)
+}
+
+impl fault::Refusal for ProgramError {
+    fn of(io_error: io::Error) -> Self {
+        let call = "bpf";
+        Self::from(SyscallError { call, io_error })
+    }
 }

@@ -5,8 +5,8 @@
 pub enum Cure {
     /// arpguard with these arguments.
     Arpguard(String),
-    /// arpguard with the first arguments, then with the second.
-    Twice(String, String),
+    /// One after another.
+    All(Vec<Self>),
     /// The policy as `save` prints it, edited by this command where there is one, and applied again.
     Saved(Option<String>),
     /// Commands of the system, one after another.
@@ -47,9 +47,9 @@ impl Cure {
     pub fn line(&self, place: &Place) -> String {
         match self {
             Self::Arpguard(arguments) => format!("{} {arguments}", place.arpguard()),
-            Self::Twice(first, second) => {
-                let arpguard = place.arpguard();
-                format!("{arpguard} {first} && {arpguard} {second}")
+            Self::All(cures) => {
+                let lines: Vec<_> = cures.iter().map(|cure| cure.line(place)).collect();
+                lines.join(" && ")
             }
             Self::Saved(edit) => {
                 let arpguard = place.arpguard();

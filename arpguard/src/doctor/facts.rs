@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::Policy;
 use crate::{
     device::{Address, Device, Unguardable},
-    host::{Hardware, Host, Processes, Release, Sysctls},
+    host::{Child, Hardware, Host, Processes, Release, Sysctls},
     render,
 };
 
@@ -75,6 +75,8 @@ pub struct Facts {
     /// What the kernel answers for by proxy on devices that forward, as it was told to for single
     /// addresses: the device's name and the address, which is routed by another device.
     pub proxied: Vec<(String, Ipv4Addr)>,
+    /// Macvlan devices on devices of this namespace, where anything is hidden.
+    pub children: Vec<Child>,
     /// Processes that know of ARP.
     pub processes: Processes,
     /// The kernel, where it tells.

@@ -1,15 +1,28 @@
 //! What drivers do that XDP has to do with.
 
 use super::{Cure, Facts, Finding, Severity, cure::word, policy::Rule};
-use crate::device::Device;
+use crate::{datapath::REFUSED, device::Device, host::Hardware};
 
 /// Drivers that stop and start a device's rings when its first XDP program comes and its last one
 /// goes: `i40e_xdp_setup` (`i40e_reset_and_rebuild`), `ice_xdp_setup_prog` (`ice_down`),
 /// `igb_xdp_setup` (`igb_close`), `ixgbe_xdp_setup` (`ixgbe_setup_tc`).
 const RESETTING: &[&str] = &["i40e", "ice", "igb", "ixgbe"];
 
+/// The largest MTU with which drivers take native XDP that have one buffer for a frame:
+/// `igc_xdp_set_prog`, and 3072 bytes without those around a packet in `igb_xdp_setup` (26) and
+/// `ixgbe_xdp_setup` (22). Others take any, as arpguard's program takes frames of several buffers.
+const LARGEST: &[(&str, u32)] = &[("igc", 1500), ("igb", 3046), ("ixgbe", 3050)];
+/// What no driver refuses.
+const COMMON: u32 = 1500;
+
 pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
-    let of = |device| [resets(facts, device), strips_vlan(facts, device)];
+    let of = |device| {
+        [
+            resets(facts, device),
+            mtu(facts, device),
+            strips_vlan(facts, device),
+        ]
+    };
     facts.speaking().flat_map(of).flatten().collect()
 }
 
@@ -29,6 +42,44 @@ fn resets(facts: &Facts, device: &Device) -> Option<Finding> {
               --attach generic"
             .to_owned(),
         cure: None,
+    })
+}
+
+/// A device that is, or will be, judged behind its driver, since its MTU is too large for native XDP.
+fn mtu(facts: &Facts, device: &Device) -> Option<Finding> {
+    let Hardware { driver, mtu, .. } = facts.hardware.get(&device.name)?;
+    let guard = facts.guards.get(&device.name);
+    if device.xdp.as_ref().is_some_and(|found| !found.generic) {
+        return None;
+    }
+    let known = LARGEST.iter().find(|(name, _)| name == driver);
+    let refused = guard.is_some_and(|guard| guard.note.contains(REFUSED));
+    let (largest, what) = match known {
+        Some((_, largest)) => (
+            *largest,
+            format!("its driver, {driver}, takes native XDP up to {largest}"),
+        ),
+        None if refused => (COMMON, "its driver has refused native XDP".to_owned()),
+        None => return None,
+    };
+    if *mtu <= largest {
+        return None;
+    }
+    let name = &device.name;
+    let smaller = Cure::host(format!("ip link set dev {} mtu {largest}", word(name)));
+    let rule = facts.policy.hiding().find(|rule| rule.is_for(name));
+    let again = rule
+        .filter(|_| guard.is_some())
+        .map(|rule| rule.again(&facts.host, " --attach native"));
+    Some(Finding {
+        check: "mtu",
+        severity: Severity::Note,
+        subject: name.clone(),
+        what: format!("its MTU is {mtu}, and {what}"),
+        why: "a driver that has one buffer for a frame refuses XDP with a large MTU, and packets are \
+              judged behind it, which costs more; all on a segment need the same MTU"
+            .to_owned(),
+        cure: Some(Cure::All(std::iter::once(smaller).chain(again).collect())),
     })
 }
 

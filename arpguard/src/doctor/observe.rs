@@ -8,7 +8,7 @@ use crate::{
     datapath::{self, Reader, Store},
     device::Device,
     error::{Error, Result},
-    host::{Hardware, Host, Lookup, Processes, Proxy, Release, Sysctls, Way, proxies},
+    host::{Children, Hardware, Host, Lookup, Processes, Proxy, Release, Sysctls, Way, proxies},
     netlink::Netlink,
     policy,
     render::{rules, status},
@@ -75,6 +75,12 @@ pub async fn observe(netlink: &Netlink, source: Source, chosen: Vec<String>) -> 
         }
         Ok(None) => facts.state = State::Older,
         Err(error) => facts.unseen.push(format!("what is hidden: {error}")),
+    }
+    if !facts.guards.is_empty() {
+        let Children { found, unseen } = seen(&mut facts, "macvlan devices", Children::observe());
+        facts.children = found;
+        let why = |why| format!("macvlan devices of some network namespaces: {why}");
+        facts.unseen.extend(unseen.map(why));
     }
     Ok(facts)
 }

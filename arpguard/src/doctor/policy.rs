@@ -162,7 +162,8 @@ impl Rule {
         }
         let dev = self.device.as_deref().map(word);
         let dev = dev.map_or_else(String::new, |name| format!(" --dev {name}"));
-        Cure::Twice(line, format!("promote {prefix}{dev} --count 0"))
+        let promote = format!("promote {prefix}{dev} --count 0");
+        Cure::All(vec![Cure::arpguard(line), Cure::arpguard(promote)])
     }
 }
 

@@ -270,6 +270,7 @@ fn a_driver_that_resets_its_device_is_told_before_it_does() {
     let hardware = |driver: &str| Hardware {
         driver: driver.to_owned(),
         strips_vlan: true,
+        ..Hardware::default()
     };
     facts.hardware = [("eth0".to_owned(), hardware("ixgbe"))].into();
     assert_eq!(checks(&facts), ["vip_answered", "resetting_driver"]);
@@ -282,6 +283,52 @@ fn a_driver_that_resets_its_device_is_told_before_it_does() {
         generic: false,
     });
     assert_eq!(judge(&facts), []);
+}
+
+#[test]
+fn an_mtu_that_keeps_native_xdp_away_is_found() {
+    let found = |facts: &Facts| {
+        let found = judge(facts).into_iter();
+        let mut found = found.filter(|finding| finding.check == "mtu");
+        let finding = found.next()?;
+        let cure = finding.cure?.line(&Place::default());
+        Some((finding.what, cure))
+    };
+    let with = |mut facts: Facts, driver: &str, mtu| {
+        let hardware = Hardware {
+            driver: driver.to_owned(),
+            mtu,
+            ..Hardware::default()
+        };
+        facts.hardware = [("eth0".to_owned(), hardware)].into();
+        facts
+    };
+    for (driver, largest) in [("igc", 1500), ("igb", 3046), ("ixgbe", 3050)] {
+        let facts = with(real_server(), driver, 9000);
+        let what =
+            format!("its MTU is 9000, and its driver, {driver}, takes native XDP up to {largest}");
+        let cure = format!("ip link set dev eth0 mtu {largest}");
+        assert_eq!(found(&facts), Some((what, cure)));
+        assert_eq!(found(&with(facts, driver, largest)), None);
+    }
+    // Drivers of which nothing is known are asked.
+    assert_eq!(found(&with(real_server(), "mlx5_core", 9000)), None);
+    let mut refused = guarded();
+    refused.guards = [guard("eth0", "xdp-generic")].into();
+    let asked = refused.guards.get_mut("eth0").unwrap();
+    asked.note = "native XDP: eth0: Invalid argument (os error 22)".to_owned();
+    let facts = with(refused, "mlx4_en", 9000);
+    let what = "its MTU is 9000, and its driver has refused native XDP".to_owned();
+    let cure = "ip link set dev eth0 mtu 1500 && \
+                arpguard hide 192.168.18.101 --rip auto --attach native";
+    assert_eq!(found(&facts), Some((what, cure.to_owned())));
+    assert_eq!(found(&with(facts, "mlx4_en", 1500)), None);
+    let mut native = with(guarded(), "igc", 9000);
+    native.host.devices[1].xdp = Some(Xdp {
+        program: 7,
+        generic: false,
+    });
+    assert_eq!(found(&native), None);
 }
 
 #[test]

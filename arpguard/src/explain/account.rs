@@ -44,7 +44,7 @@ pub enum Then {
         /// What that does.
         reaction: Reaction,
         /// Its answer, as that is judged on its way out.
-        reply: Option<Judged>,
+        reply: Option<Box<Judged>>,
     },
 }
 
@@ -153,7 +153,7 @@ impl Facts {
                 reply,
             } = &mut account.then
             {
-                *reply = judged.next();
+                *reply = judged.next().map(Box::new);
             }
         }
         Ok(accounts)

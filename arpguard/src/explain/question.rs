@@ -13,11 +13,13 @@ use serde::{Deserialize, Serialize};
 
 use super::Heard;
 use crate::{
+    check::Check,
     datapath::{Datapath, Egress, Ingress, Maps, Outcome, Place, Ran, Reader, Store},
     device::Device,
     error::{Error, Result},
     host::Host,
     netlink::Netlink,
+    terms::Terms,
 };
 
 /// What becomes of these frames on a device.
@@ -67,12 +69,16 @@ pub struct Judged {
 }
 
 /// A rule, and where it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Ruled {
     /// The interface index of its device, or [`EVERY_DEVICE`].
     pub device: u32,
     /// Its prefix.
     pub prefix: Ipv4Net,
+    /// What a pin is told beside its addresses.
+    pub terms: Option<Terms>,
+    /// The check that its answers are under.
+    pub check: Option<Check>,
     bytes: [u8; 8],
 }
 
@@ -268,9 +274,15 @@ fn ruled(maps: &Maps, device: u32, address: Ipv4Addr, rule: Rule) -> Option<Rule
     let prefix = Ipv4Net::new(address, rule.prefix_len()).ok()?.trunc();
     let place = Place::new(rule.policy(), device, prefix);
     let own = device != EVERY_DEVICE && maps.rule(place) == Some(rule);
+    let device = if own { device } else { EVERY_DEVICE };
+    // What cannot be read is left out: the rule itself holds all the same.
+    let has_terms = rule.terms() != 0;
+    let terms = has_terms.then(|| maps.terms().unwrap_or_default());
     Some(Ruled {
-        device: if own { device } else { EVERY_DEVICE },
+        device,
         prefix,
+        terms: terms.and_then(|mut terms| terms.remove(&rule.terms())),
+        check: maps.check(Place { device, ..place }),
         bytes: rule.to_bytes(),
     })
 }

@@ -1,4 +1,4 @@
-//! What the driver of a device says of itself, asked by ethtool's ioctl.
+//! What a device and its driver say of themselves, asked by ioctl.
 #![expect(unsafe_code, reason = "an ioctl")]
 
 use std::{
@@ -25,6 +25,8 @@ pub struct Hardware {
     pub driver: String,
     /// Whether VLAN tags are taken out of received frames before XDP sees them.
     pub strips_vlan: bool,
+    /// The largest IP packet that it takes, in bytes; 0 where it does not tell.
+    pub mtu: u32,
 }
 
 /// The beginning of `struct ethtool_drvinfo`, and room for its end.
@@ -69,13 +71,23 @@ impl Hardware {
         if ask(&socket, device, &mut flags).is_ok() {
             hardware.strips_vlan = flags.data & RXVLAN != 0;
         }
+        hardware.mtu = mtu(&socket, device).unwrap_or_default();
         Ok(hardware)
     }
 }
 
-/// Asks a question, which the answer is written over. It is a struct of ethtool's, as long as the
-/// command at its beginning says.
-fn ask<T>(socket: &OwnedFd, device: &str, question: &mut T) -> nix::Result<()> {
+fn mtu(socket: &OwnedFd, device: &str) -> Option<u32> {
+    let mut request = request(device);
+    let descriptor = socket.as_fd().as_raw_fd();
+    // SAFETY: the kernel reads the request and writes to it, and it outlives the call.
+    let result = unsafe { libc::ioctl(descriptor, libc::SIOCGIFMTU, &raw mut request) };
+    Errno::result(result).ok()?;
+    // SAFETY: this command has written a number there.
+    u32::try_from(unsafe { request.ifr_ifru.ifru_mtu }).ok()
+}
+
+/// A request about a device, with nothing else in it.
+fn request(device: &str) -> libc::ifreq {
     // SAFETY: all zero is a request without a name and a pointer.
     let mut request: libc::ifreq = unsafe { mem::zeroed() };
     // The last byte stays zero.
@@ -83,6 +95,13 @@ fn ask<T>(socket: &OwnedFd, device: &str, question: &mut T) -> nix::Result<()> {
     for (to, from) in request.ifr_name.iter_mut().take(room).zip(device.bytes()) {
         *to = from.cast_signed();
     }
+    request
+}
+
+/// Asks a question, which the answer is written over. It is a struct of ethtool's, as long as the
+/// command at its beginning says.
+fn ask<T>(socket: &OwnedFd, device: &str, question: &mut T) -> nix::Result<()> {
+    let mut request = request(device);
     request.ifr_ifru.ifru_data = (&raw mut *question).cast();
     let descriptor = socket.as_fd().as_raw_fd();
     // SAFETY: the kernel reads the request, and reads and writes what it points to, which outlives

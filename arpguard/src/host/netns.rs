@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Where `ip netns` keeps the namespaces that have a name.
-const NAMED: &str = "/run/netns";
+pub(super) const NAMED: &str = "/run/netns";
 const OWN: &str = "/proc/thread-self/ns/net";
 
 /// Moves the calling thread into a namespace: a name as `ip netns` knows it, or a path.

@@ -5,7 +5,7 @@ use std::{
     fmt::{self, Display, Formatter},
     os::unix::process::CommandExt as _,
     path::PathBuf,
-    process::{Command, ExitStatus},
+    process::{self, Command, ExitStatus},
 };
 
 /// The `arpguard` under test: `$ARPGUARD`, else the release build beside this one.
@@ -34,12 +34,17 @@ pub(super) fn found() -> Option<PathBuf> {
 ///
 /// Where there is none, with what to do.
 pub fn faulty() -> PathBuf {
-    find("ARPGUARD_FAULTY", "debug/arpguard").unwrap_or_else(|| {
+    find_faulty().unwrap_or_else(|| {
         panic!(
             "no arpguard to make faults in: run `cargo xtask test`, or build it with \
              `cargo build -p arpguard`, or name one in $ARPGUARD_FAULTY"
         )
     })
+}
+
+/// As [`faulty`], or `None`: under another kernel there is none.
+pub fn find_faulty() -> Option<PathBuf> {
+    find("ARPGUARD_FAULTY", "debug/arpguard")
 }
 
 fn find(variable: &str, built: &str) -> Option<PathBuf> {
@@ -74,11 +79,7 @@ impl Output {
             .process_group(0)
             .output()
             .unwrap_or_else(|error| panic!("{command:?}: {error}"));
-        Self {
-            status: output.status,
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
+        Self::from(output)
     }
 
     /// Its exit status and what it wrote: to standard output, and to standard error.
@@ -89,6 +90,16 @@ impl Output {
     /// Whether it did what it was asked.
     pub fn success(&self) -> bool {
         self.status.success()
+    }
+}
+
+impl From<process::Output> for Output {
+    fn from(output: process::Output) -> Self {
+        Self {
+            status: output.status,
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
     }
 }
 

@@ -15,7 +15,6 @@ const BIND: &str = "bind 192.168.18.129 02:00:00:00:00:81 --dev eth0";
 
 /// Under another check, on one device more; and a claim is forgotten.
 #[test]
-#[ignore = "takes minutes: cargo xtask test --long"]
 fn answer_under_another_check() {
     let ground = Ground::new("answer", "");
     let steps = Steps {
@@ -36,7 +35,6 @@ fn answer_under_another_check() {
 }
 
 #[test]
-#[ignore = "takes minutes: cargo xtask test --long"]
 fn unanswer() {
     let command = "unanswer 192.168.18.104";
     each_step(
@@ -50,7 +48,6 @@ fn unanswer() {
 
 /// What fails when the rules are written already puts them back under their checks.
 #[test]
-#[ignore = "takes minutes: cargo xtask test --long"]
 fn apply_that_no_longer_answers() {
     let ground = Ground::new("no-answer", "");
     let (old, new) = files(
@@ -63,7 +60,6 @@ fn apply_that_no_longer_answers() {
 }
 
 #[test]
-#[ignore = "takes minutes: cargo xtask test --long"]
 fn bind_and_unbind() {
     let undo = "unbind 192.168.18.129";
     each_step("bind", &[HIDE], BIND, &[undo], &[VIP]);
@@ -71,7 +67,6 @@ fn bind_and_unbind() {
 }
 
 #[test]
-#[ignore = "takes minutes: cargo xtask test --long"]
 fn promote_and_demote() {
     let promote = "promote 192.168.18.101 --dev eth0 --count 0";
     let demote = "demote 192.168.18.101";

@@ -1,12 +1,14 @@
-//! A real server whose commands can be made to go wrong, and all that can be seen of its state.
+//! A real server whose commands can be made to go wrong.
 
 use std::{
-    fmt::Write as _,
+    cell::RefCell,
+    collections::BTreeSet,
     fs, io,
     net::Ipv4Addr,
-    os::unix::process::ExitStatusExt as _,
-    path::{Path, PathBuf},
-    process::Stdio,
+    os::unix::process::{CommandExt as _, ExitStatusExt as _},
+    path::PathBuf,
+    process::{Child, Command, ExitStatus, Stdio},
+    thread,
 };
 
 use arpguard_common::wire::Mac;
@@ -16,8 +18,8 @@ use arpguard_tests::{
     running::{Agent, Directory, eventually},
     server::real_server,
 };
-use aya::programs::{SchedClassifier, TcAttachType};
-use serde_json::Value;
+
+use super::points;
 
 const CLIENT: Mac = Mac([2, 0, 0, 0, 0, 0x81]);
 const SERVER: Mac = Mac([2, 0, 0, 0, 0, 0x10]);
@@ -38,6 +40,8 @@ pub(crate) struct Ground {
     /// Faults that all commands meet.
     always: &'static str,
     bare: String,
+    /// Points at which something is yet to be killed here.
+    owed: RefCell<BTreeSet<&'static str>>,
 }
 
 impl Ground {
@@ -61,6 +65,7 @@ impl Ground {
             inside,
             always,
             bare: String::new(),
+            owed: RefCell::new(points::owed(name)),
         };
         ground.bare = ground.hooks();
         ground
@@ -78,21 +83,51 @@ impl Ground {
 
     /// Runs a command in which `faults` happen.
     pub(crate) fn with(&self, line: &str, faults: &str) -> Output {
-        let mut command = self.server.command(faulty());
+        self.ended(self.spawn(line, faults))
+    }
+
+    /// Starts a command in which `faults` happen.
+    pub(crate) fn spawn(&self, line: &str, faults: &str) -> Child {
+        let mut command = self.faulty(faults);
         command
             .args(line.split_whitespace())
+            // Ctrl-C is for this process, which then cleans up; its children come to their end.
+            .process_group(0)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command.spawn().unwrap()
+    }
+
+    /// Waits for the end of a command.
+    pub(crate) fn ended(&self, child: Child) -> Output {
+        let output = child.wait_with_output().unwrap();
+        if is_kill(output.status) {
+            self.killed();
+        }
+        Output::from(output)
+    }
+
+    fn faulty(&self, faults: &str) -> Command {
+        let mut command = self.server.command(faulty());
+        command
             .env("ARPGUARD_FAULT", format!("{faults};{}", self.always))
             .env("ARPGUARD_FAULT_TRACE", self.trace());
-        Output::of(&mut command)
+        command
+    }
+
+    /// Notes that something was killed at the point that was passed last.
+    pub(crate) fn killed(&self) {
+        let passed = fs::read_to_string(self.trace()).unwrap();
+        let last = passed.lines().last().unwrap();
+        self.owed.borrow_mut().remove(last);
     }
 
     /// Starts an agent in which `faults` happen.
     pub(crate) fn agent(&self, policy: &str, faults: &str) -> Agent {
-        let mut command = self.server.command(faulty());
+        let mut command = self.faulty(faults);
         command
             .args(["run", "--config", policy])
-            .env("ARPGUARD_FAULT", format!("{faults};{}", self.always))
-            .env("ARPGUARD_FAULT_TRACE", self.trace())
             .stderr(Stdio::null());
         Agent::of(command)
     }
@@ -162,86 +197,19 @@ impl Ground {
         );
         assert_eq!(self.hooks(), self.bare, "{when}");
     }
-
-    /// All that can be seen of what is in force, without numbers that are new each time.
-    pub(crate) fn state(&self) -> String {
-        let mut state = self.run("-o json list");
-        let mut status: Value = serde_json::from_str(&self.run("-o json status")).unwrap();
-        for device in status["devices"].as_array_mut().unwrap() {
-            // Frames that this test has sent.
-            for seen in ["counters", "claims"] {
-                device.as_object_mut().unwrap().remove(seen);
-            }
-        }
-        writeln!(state, "{status:#}").unwrap();
-        if let Some(pins) = status["pins"].as_str() {
-            let home = Path::new(pins).parent().unwrap();
-            let mut found = Vec::new();
-            tree(home, &mut found);
-            found.sort();
-            state += &found.join("\n");
-        }
-        let addresses = self.server.sh("ip -4 -o addr show");
-        let mut addresses: Vec<_> = addresses.lines().collect();
-        addresses.sort_unstable();
-        writeln!(state, "\n{}", addresses.join("\n")).unwrap();
-        state += &self.server.sh("ip rule show");
-        state += &self.server.sh("ip route show table all");
-        state + &self.hooks()
-    }
-
-    /// What other tools see, but for addresses.
-    pub(crate) fn hooks(&self) -> String {
-        let mut state = self.server.sh("tc qdisc show");
-        for device in ["eth0", "eth1"] {
-            let link = self.server.sh(&format!("ip -d link show dev {device}"));
-            let xdp = ["xdp ", "xdpgeneric "].map(|mode| link.contains(mode));
-            writeln!(state, "{device}: xdp {xdp:?}").unwrap();
-            for hook in ["ingress", "egress"] {
-                let filters = self
-                    .server
-                    .sh(&format!("tc filter show dev {device} {hook}"));
-                let programs = filters.matches(" direct-action ").count();
-                writeln!(state, "{device}: {hook}: {programs} filters").unwrap();
-            }
-            for hook in [TcAttachType::Ingress, TcAttachType::Egress] {
-                let query = || SchedClassifier::query_tcx(device, hook);
-                let programs = self
-                    .server
-                    .enter(|| query().map_or(0, |(_, found)| found.len()));
-                writeln!(state, "{device}: {hook:?}: {programs} by tcx").unwrap();
-            }
-        }
-        state
-    }
 }
 
-/// Fails where a state is not the one that is wanted, and tells what differs.
-pub(crate) fn is(state: &str, wanted: &str, when: &str) {
-    let lacks = |one: &str, other: &str| {
-        let other: Vec<_> = other.lines().collect();
-        let lacking = one.lines().filter(|line| !other.contains(line));
-        lacking.collect::<Vec<_>>().join("\n  ")
-    };
-    assert!(
-        state == wanted,
-        "{when}: there is\n  {}\nin place of\n  {}",
-        lacks(state, wanted),
-        lacks(wanted, state)
-    );
+/// Whether it has ended as what is killed does.
+pub(crate) fn is_kill(status: ExitStatus) -> bool {
+    status.signal() == Some(libc::SIGKILL)
 }
 
-/// Whether a command has ended as one does that is killed.
-pub(crate) fn was_killed(output: &Output) -> bool {
-    output.status.signal() == Some(libc::SIGKILL)
-}
-
-fn tree(directory: &Path, found: &mut Vec<String>) {
-    for entry in fs::read_dir(directory).unwrap() {
-        let path = entry.unwrap().path();
-        found.push(path.to_str().unwrap().to_owned());
-        if path.is_dir() {
-            tree(&path, found);
-        }
+impl Drop for Ground {
+    fn drop(&mut self) {
+        let owed = self.owed.get_mut();
+        assert!(
+            owed.is_empty() || thread::panicking(),
+            "nothing was killed at {owed:?}"
+        );
     }
 }

@@ -10,6 +10,10 @@
 mod agent;
 mod answers;
 mod ground;
+mod monitor;
+mod points;
+mod refused;
+mod state;
 mod steps;
 
 use std::{fs, net::Ipv4Addr};
@@ -66,13 +70,11 @@ fn hide() {
 }
 
 #[test]
-#[ignore = "takes minutes: cargo xtask test --long"]
 fn hide_where_nothing_is_loaded() {
     each_step("hide-cold", &[], HIDE, &["detach"], &[]);
 }
 
 #[test]
-#[ignore = "takes minutes: cargo xtask test --long"]
 fn hide_a_prefix_on_a_device() {
     each_step(
         "hide-prefix",
@@ -84,7 +86,6 @@ fn hide_a_prefix_on_a_device() {
 }
 
 #[test]
-#[ignore = "takes minutes: cargo xtask test --long"]
 fn hide_and_add() {
     each_step(
         "add-to",
@@ -96,7 +97,6 @@ fn hide_and_add() {
 }
 
 #[test]
-#[ignore = "takes minutes: cargo xtask test --long"]
 fn unhide() {
     each_step(
         "unhide",
@@ -108,7 +108,6 @@ fn unhide() {
 }
 
 #[test]
-#[ignore = "takes minutes: cargo xtask test --long"]
 fn unhide_and_remove() {
     each_step(
         "del-from",
@@ -120,7 +119,6 @@ fn unhide_and_remove() {
 }
 
 #[test]
-#[ignore = "takes minutes: cargo xtask test --long"]
 fn apply_that_grows() {
     let ground = Ground::new("grow", "");
     let (old, new) = files(
@@ -133,7 +131,6 @@ fn apply_that_grows() {
 }
 
 #[test]
-#[ignore = "takes minutes: cargo xtask test --long"]
 fn apply_that_shrinks() {
     let ground = Ground::new("shrink", "");
     let (old, new) = files(
@@ -163,7 +160,6 @@ fn files(ground: &Ground, old: &str, new: &str) -> (String, String) {
 }
 
 #[test]
-#[ignore = "takes minutes: cargo xtask test --long"]
 fn pin() {
     let undo = "unpin 192.168.18.104 192.168.20.0/24";
     let command = "pin 192.168.18.104 192.168.20.0/24 --dev eth1";
@@ -171,7 +167,6 @@ fn pin() {
 }
 
 #[test]
-#[ignore = "takes minutes: cargo xtask test --long"]
 fn pin_with_a_fallback_and_routes() {
     let command = "pin 192.168.18.104 --dev eth0 --fallback eth1 --route";
     let undo = "unpin 192.168.18.104";
@@ -180,7 +175,6 @@ fn pin_with_a_fallback_and_routes() {
 }
 
 #[test]
-#[ignore = "takes minutes: cargo xtask test --long"]
 fn unpin() {
     let command = "unpin 192.168.18.104 192.168.20.0/24";
     let undo = "pin 192.168.18.104 192.168.20.0/24 --dev eth1";
@@ -188,20 +182,17 @@ fn unpin() {
 }
 
 #[test]
-#[ignore = "takes minutes: cargo xtask test --long"]
 fn strict_on() {
     each_step("strict-on", &[HIDE], "strict on", &["strict off"], &[VIP]);
 }
 
 #[test]
-#[ignore = "takes minutes: cargo xtask test --long"]
 fn strict_off() {
     let before = &[HIDE, "strict on"];
     each_step("strict-off", before, "strict off", &["strict on"], &[VIP]);
 }
 
 #[test]
-#[ignore = "takes minutes: cargo xtask test --long"]
 fn flush() {
     let before = &[HIDE, "strict on", "pin 192.168.18.104 --dev eth1"];
     each_step("flush", before, "flush", before, &[]);
@@ -220,7 +211,6 @@ fn detach() {
 
 /// Changes the ingress hook back and forth.
 #[test]
-#[ignore = "takes minutes: cargo xtask test --long"]
 fn another_hook() {
     let native = "hide 192.168.18.101 --rip 192.168.18.10 --attach native";
     let generic = "hide 192.168.18.101 --rip 192.168.18.10 --attach generic";
@@ -230,7 +220,6 @@ fn another_hook() {
 }
 
 #[test]
-#[ignore = "takes minutes: cargo xtask test --long"]
 fn by_the_clsact_qdisc() {
     let ground = Ground::new("clsact", WITHOUT_TCX);
     on(&ground, &[], HIDE, &["detach"], &[]);
@@ -247,14 +236,12 @@ fn by_the_clsact_qdisc() {
 
 /// The programs are another build's, and replaced on the way.
 #[test]
-#[ignore = "takes minutes: cargo xtask test --long"]
 fn upgrade_of_another_build() {
     upgrade("build", "", another_build);
 }
 
 /// What an older version has left is brought over on the way.
 #[test]
-#[ignore = "takes minutes: cargo xtask test --long"]
 fn upgrade_of_an_older_layout() {
     upgrade("layout", "", older_layout);
 }
@@ -265,7 +252,6 @@ fn upgrade_of_another_build_by_the_clsact_qdisc() {
 }
 
 #[test]
-#[ignore = "takes minutes: cargo xtask test --long"]
 fn upgrade_of_an_older_layout_by_the_clsact_qdisc() {
     upgrade("layout-clsact", WITHOUT_TCX, older_layout);
 }

@@ -2,9 +2,12 @@
 
 use std::{collections::BTreeSet, env, net::Ipv4Addr};
 
-use arpguard_tests::lab::some;
+use arpguard_tests::lab::{Output, some};
 
-use super::ground::{Ground, is, was_killed};
+use super::{
+    ground::{Ground, is_kill},
+    state::is,
+};
 
 /// What a command is to be tried on.
 pub(crate) struct Steps<'a> {
@@ -32,7 +35,8 @@ struct Unbroken {
     first_alone: BTreeSet<String>,
 }
 
-const ERRORS: [(i32, &str); 3] = [
+/// What a step is refused with.
+pub(crate) const ERRORS: [(i32, &str); 3] = [
     (libc::ENOMEM, "Out of memory"),
     (libc::ENOSPC, "No space left on device"),
     (libc::EIO, "I/O error"),
@@ -112,7 +116,7 @@ impl Steps<'_> {
 
     fn kill(&self, ground: &Ground, place: &str, when: &str) {
         let killed = ground.with(self.command, &format!("{place} die"));
-        assert!(was_killed(&killed), "{when}: {killed}");
+        assert!(is_kill(killed.status), "{when}: {killed}");
         ground.is_quiet_about(self.silent, when);
     }
 
@@ -123,13 +127,7 @@ impl Steps<'_> {
         ground.is_quiet_about(self.silent, &when);
         let when = format!("{when}: {output}");
         if !output.success() {
-            assert_eq!(output.status.code(), Some(1), "{when}");
-            let line = output.stderr.strip_suffix('\n').unwrap_or_default();
-            let is_one_line = line.starts_with("arpguard: ") && !line.contains('\n');
-            // A table without room is told in its own words.
-            let tells_why = line.contains(why) || line.contains("all taken");
-            assert!(is_one_line && tells_why, "{when}");
-            assert_eq!(output.stdout, "", "{when}");
+            tells(&output, why, &when);
             if !self.finishes {
                 is(&(self.look)(ground), &unbroken.base, &when);
                 return;
@@ -139,6 +137,17 @@ impl Steps<'_> {
         is(&ground.state(), &unbroken.end, &when);
         (self.undo)(ground);
     }
+}
+
+/// Fails where a command has not failed for this reason, in one line.
+pub(crate) fn tells(output: &Output, why: &str, when: &str) {
+    assert_eq!(output.status.code(), Some(1), "{when}");
+    let line = output.stderr.strip_suffix('\n').unwrap_or_default();
+    let is_one_line = line.starts_with("arpguard: ") && !line.contains('\n');
+    // A table without room is told in its own words.
+    let tells_why = line.contains(why) || line.contains("all taken");
+    assert!(is_one_line && tells_why, "{when}");
+    assert_eq!(output.stdout, "", "{when}");
 }
 
 /// The numbers of the steps, from 1: where a name is passed first and last. With `$ARPGUARD_LONG`, which

@@ -11,13 +11,12 @@ use arpguard_common::{
 };
 use serde::Serialize;
 
-use super::words::{kernel, name, rewritten};
+use super::words::{kernel, name, rewritten, shown};
 use crate::{
-    datapath::{Outcome, Place},
+    datapath::Outcome,
     explain::{Account, Judged, Ruled, Then},
     host::Host,
     render::rules::Rule,
-    terms::Numbered,
 };
 
 /// `docs/output.md` tells what each field means.
@@ -76,11 +75,7 @@ pub(crate) fn json(out: &mut dyn Write, account: &Account, host: &Host) -> io::R
     let heard = &account.heard;
     let (arp, packet) = (heard.arp(), heard.packet.as_ref());
     let guarded = account.guarded.as_ref();
-    let show = |ruled: &Ruled| {
-        let rule = ruled.rule()?;
-        let place = Place::new(rule.policy(), ruled.device, ruled.prefix);
-        Some(Rule::of(place, rule, &Numbered::new(), host))
-    };
+    let show = |ruled: &Ruled| shown(ruled, host);
     let (reaction, reply) = match &account.then {
         Then::Kernel { reaction, reply } => (Some(reaction), reply.as_ref()),
         Then::Nothing | Then::Leaves => (None, None),
@@ -110,7 +105,7 @@ pub(crate) fn json(out: &mut dyn Write, account: &Account, host: &Host) -> io::R
             why: name(reaction),
             text: kernel(reaction, &account.device),
         }),
-        reply: reply.map(Verdict::of),
+        reply: reply.map(|reply| Verdict::of(reply)),
         answer: account.answer().map(hexadecimal),
         sender: account.sender.as_ref().map(|sender| Sender {
             arp_announce: sender.arp_announce,

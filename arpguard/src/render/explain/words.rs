@@ -9,7 +9,6 @@ use crate::{
     explain::{Account, Heard, Judged, Reaction, Ruled, Then, Why},
     host::Host,
     render::rules::Rule,
-    terms::Numbered,
 };
 
 /// Why a verdict is what it is, in a few words.
@@ -71,11 +70,21 @@ pub(super) fn rewritten(judged: &Judged) -> Option<Ipv4Addr> {
     judged.is_rewritten().then_some(arp.spa)
 }
 
+/// A rule as `list` tells it.
+pub(super) fn shown(ruled: &Ruled, host: &Host) -> Option<Rule> {
+    let rule = ruled.rule()?;
+    let place = Place::new(rule.policy(), ruled.device, ruled.prefix);
+    let terms = ruled
+        .terms
+        .iter()
+        .map(|terms| (rule.terms(), terms.clone()));
+    let shown = Rule::of(place, rule, &terms.collect(), host);
+    Some(shown.under(ruled.check.as_ref()))
+}
+
 /// A rule, with where it holds and how.
 pub(super) fn rule_text(ruled: &Ruled, host: &Host) -> Option<String> {
-    let policy = ruled.rule()?.policy();
-    let place = Place::new(policy, ruled.device, ruled.prefix);
-    let rule = Rule::of(place, ruled.rule()?, &Numbered::new(), host);
+    let (policy, rule) = (ruled.rule()?.policy(), shown(ruled, host)?);
     let address = rule.address_text().unwrap_or_default();
     let device = rule.device.as_deref().unwrap_or("every device");
     let mut text = match policy {

@@ -1,0 +1,61 @@
+//! Macvlan devices, wherever they are, whose ARP comes and goes by the hooks of a device here.
+
+use std::{net::Ipv4Addr, path::Path};
+
+use super::{Cure, Facts, Finding, Severity, cure::word};
+use crate::{device::Device, host::Child, policy::prefix_text};
+
+pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for lower in facts.speaking() {
+        let here = facts
+            .children
+            .iter()
+            .filter(|child| child.lower == lower.index);
+        for child in here {
+            let own = child.addresses.iter();
+            found.extend(own.filter_map(|address| silenced(facts, lower, child, *address)));
+        }
+    }
+    found
+}
+
+/// An address of a macvlan device that is hidden on the device below it.
+fn silenced(facts: &Facts, lower: &Device, child: &Child, address: Ipv4Addr) -> Option<Finding> {
+    if !facts.is_hidden(&lower.name, address) {
+        return None;
+    }
+    let rule = facts.policy.rule(&lower.name, address)?;
+    let place = match &child.namespace {
+        Some(path) => format!(" in {}", namespace(path)),
+        None => String::new(),
+    };
+    // What this host has too has to stay hidden.
+    let is_own = facts.host.devices.iter().any(|device| device.has(address));
+    let prefix = rule.prefix();
+    let cure = match prefix.prefix_len() {
+        _ if is_own || !rule.is_hide() => None,
+        32 => {
+            let dev = rule.device.as_deref();
+            let dev = dev.map_or_else(String::new, |name| format!(" --dev {}", word(name)));
+            Some(format!("unhide {}{dev}", prefix_text(prefix)))
+        }
+        _ => Some(format!("pin {address} --dev {}", word(&lower.name))),
+    };
+    Some(Finding {
+        check: "macvlan_child",
+        severity: Severity::Warning,
+        subject: address.to_string(),
+        what: format!("hidden on {}, and {}{place} has it", lower.name, child.name),
+        why: format!(
+            "a macvlan device hears and speaks by {}, so nobody learns where the address is",
+            lower.name
+        ),
+        cure: cure.map(Cure::arpguard),
+    })
+}
+
+/// How a namespace is called: by its name, or a file of a process in it.
+fn namespace(path: &Path) -> String {
+    format!("network namespace {}", path.display())
+}
