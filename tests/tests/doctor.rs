@@ -9,6 +9,7 @@ use std::{
     os::unix::fs::symlink,
     path::PathBuf,
     process::{Child, Command, Stdio},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use arpguard_common::wire::Mac;
@@ -644,6 +645,13 @@ note     /sys/fs/bpf: no BPF file system is mounted there
     assert_eq!((output.stdout.as_str(), output.stderr.as_str()), (text, ""));
 }
 
+/// Held by who starts processes that others would find, and who must find none.
+static DAEMONS: Mutex<()> = Mutex::new(());
+
+fn alone_with_daemons() -> MutexGuard<'static, ()> {
+    DAEMONS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// A process with another name; killed when dropped.
 struct Named(Child, PathBuf);
 
@@ -673,6 +681,7 @@ impl Drop for Named {
 
 #[test]
 fn daemons_here_are_told_and_those_elsewhere_are_not() {
+    let _alone = alone_with_daemons();
     let ((server, _peer), (other, _wire)) = (real_server(), real_server());
     let directory = Directory::new("daemons");
     for host in [&server, &other] {
@@ -745,6 +754,7 @@ fn an_agent_that_holds_the_state_is_asked() {
 
 #[test]
 fn without_privileges_it_says_what_it_could_not_see() {
+    let _alone = alone_with_daemons();
     let (server, _peer) = real_server();
     server.guard("hide 192.168.18.101 --add-to lo");
     let copy = Directory::new("doctor-copy");
