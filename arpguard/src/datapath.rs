@@ -13,6 +13,7 @@ mod former;
 mod hooks;
 mod lease;
 mod links;
+mod living;
 mod lock;
 mod maps;
 mod object;

@@ -9,6 +9,7 @@ use std::{
     os::unix::fs::symlink,
     path::PathBuf,
     process::{Child, Command, Stdio},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use arpguard_common::wire::Mac;
@@ -19,6 +20,7 @@ use arpguard_tests::{
     running::{Agent, Directory, eventually},
     server::{pins, real_server},
 };
+use nix::sys::signal::Signal;
 use serde_json::Value;
 
 const VIP: &str = "192.168.18.101";
@@ -494,6 +496,45 @@ fn what_is_pinned_and_what_is_strict_is_taken_for_that() {
 }
 
 #[test]
+fn what_is_promoted_is_told() {
+    let (server, _peer) = real_server();
+    server.guard("hide 192.168.18.101 --rip 192.168.18.10 --add-to lo");
+    server.guard("promote 192.168.18.101 --dev eth0 --count 0");
+    cured(&server, "promoted", "note", &[]);
+}
+
+#[test]
+fn pins_that_have_moved_or_have_nowhere_to_go_are_told() {
+    let (server, peer) = real_server();
+    second(&server, &peer, "eth1");
+    server.sh("ip addr add 10.9.0.10/24 dev eth1");
+    server.guard("pin 192.168.18.104 --dev eth0 --fallback eth1 --hold 0");
+    let agent = Agent::start(&server, &[]);
+    eventually("the agent is there", || {
+        server.guard("status").contains("eth1 ") && examine(&server).1.is_empty()
+    });
+    server.sh("ip link set eth0 down");
+    let mut found = Vec::new();
+    eventually("the pin has moved", || {
+        found = examine(&server).1;
+        !found.is_empty()
+    });
+    assert_eq!(checks(&found), [("pin_moved", "warning", "192.168.18.104")]);
+    mend(&server, &found[0]);
+    eventually("it is back", || examine(&server).1.is_empty());
+    assert!(agent.end(Signal::SIGTERM).success());
+    server.sh("ip link del eth1");
+    let (_, found) = examine(&server);
+    assert_eq!(
+        checks(&found),
+        [("fallback_gone", "note", "192.168.18.104")]
+    );
+    assert_eq!(found[0]["command"], Value::Null);
+    second(&server, &peer, "eth1");
+    cured(&server, "unguarded", "warning", &[]);
+}
+
+#[test]
 fn another_xdp_program_is_told_without_a_command() {
     let ((other, _wire), (server, _peer)) = (real_server(), real_server());
     other.guard("hide 192.168.18.99");
@@ -604,6 +645,13 @@ note     /sys/fs/bpf: no BPF file system is mounted there
     assert_eq!((output.stdout.as_str(), output.stderr.as_str()), (text, ""));
 }
 
+/// Held by who starts processes that others would find, and who must find none.
+static DAEMONS: Mutex<()> = Mutex::new(());
+
+fn alone_with_daemons() -> MutexGuard<'static, ()> {
+    DAEMONS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// A process with another name; killed when dropped.
 struct Named(Child, PathBuf);
 
@@ -633,6 +681,7 @@ impl Drop for Named {
 
 #[test]
 fn daemons_here_are_told_and_those_elsewhere_are_not() {
+    let _alone = alone_with_daemons();
     let ((server, _peer), (other, _wire)) = (real_server(), real_server());
     let directory = Directory::new("daemons");
     for host in [&server, &other] {
@@ -644,13 +693,15 @@ fn daemons_here_are_told_and_those_elsewhere_are_not() {
         assert_eq!(examine(&other), (0, Vec::new()));
         cured(&server, "unshielded", "note", &[]);
     }
-    let daemon = Named::start(&server, &directory, "keepalived");
-    let (status, found) = examine(&server);
-    assert_eq!(
-        (status, checks(&found)),
-        (0, vec![("silenced_daemon", "note", "keepalived")])
-    );
-    drop(daemon);
+    for name in ["keepalived", "kube-vip", "speaker", "cilium-agent"] {
+        let daemon = Named::start(&server, &directory, name);
+        let (status, found) = examine(&server);
+        assert_eq!(
+            (status, checks(&found)),
+            (0, vec![("silenced_daemon", "note", name)])
+        );
+        drop(daemon);
+    }
     assert_eq!(examine(&server), (0, Vec::new()));
     server.guard("hide 169.254.7.0/24");
     let _daemon = Named::start(&server, &directory, "avahi-autoipd");
@@ -703,6 +754,7 @@ fn an_agent_that_holds_the_state_is_asked() {
 
 #[test]
 fn without_privileges_it_says_what_it_could_not_see() {
+    let _alone = alone_with_daemons();
     let (server, _peer) = real_server();
     server.guard("hide 192.168.18.101 --add-to lo");
     let copy = Directory::new("doctor-copy");

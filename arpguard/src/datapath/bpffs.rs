@@ -19,7 +19,7 @@ use nix::{
     sys::statfs::{BPF_FS_MAGIC, statfs},
 };
 
-use super::{Hook, sys};
+use super::{Hook, living, sys};
 use crate::{
     error::{Error, Result},
     fault, trust,
@@ -224,6 +224,10 @@ impl Unfinished {
 
     pub(super) fn programs(&self) -> PathBuf {
         self.0.join("programs")
+    }
+
+    pub(super) fn living(&self) -> PathBuf {
+        self.0.join(living::MARK)
     }
 }
 

@@ -16,6 +16,7 @@ use nix::{
 
 use super::{
     bpffs::{Pins, Unfinished},
+    living,
     maps::{self, Maps},
     program::Programs,
     sys,
@@ -65,8 +66,9 @@ const WRITTEN: &[&str] = &[
 /// Loads programs and maps into the kernel and pins them, all or nothing.
 pub(super) fn load(pins: &Pins) -> Result<()> {
     let loaded = load_unfinished(pins).and_then(|unfinished| pins.finish(&unfinished));
-    if loaded.is_err() {
-        pins.remove_unfinished()?;
+    match loaded {
+        Ok(()) => living::remove_gone(pins),
+        Err(_) => pins.remove_unfinished()?,
     }
     loaded
 }
@@ -85,6 +87,7 @@ fn load_unfinished(pins: &Pins) -> Result<Unfinished> {
     pin(&path, || notes.pin(&path))?;
     let (checks, path) = (maps::create_checks()?, unfinished.map(maps::CHECKS));
     pin(&path, || checks.pin(&path))?;
+    living::mark(&unfinished.living())?;
     Ok(unfinished)
 }
 

@@ -15,7 +15,7 @@ use std::{
     path::Path,
 };
 
-use aya_obj::generated::{bpf_attach_type, bpf_cmd};
+use aya_obj::generated::{bpf_attach_type, bpf_cmd, bpf_map_type};
 use nix::errno::Errno;
 
 use crate::fault;
@@ -65,6 +65,35 @@ struct Query {
     links: u64,
     link_flags: u64,
     revision: u64,
+}
+
+/// `BPF_MAP_CREATE`
+#[repr(C)]
+struct CreateMap {
+    kind: u32,
+    key_size: u32,
+    value_size: u32,
+    entries: u32,
+}
+
+/// `BPF_MAP_LOOKUP_ELEM`, `BPF_MAP_UPDATE_ELEM`
+#[repr(C)]
+struct Element {
+    map: u32,
+    pad: u32,
+    key: u64,
+    value: u64,
+    flags: u64,
+}
+
+/// The beginning of `struct bpf_map_info`.
+#[repr(C)]
+#[derive(Default)]
+struct MapInfo {
+    kind: u32,
+    id: u32,
+    key_size: u32,
+    value_size: u32,
 }
 
 /// `BPF_OBJ_GET_INFO_BY_FD`
@@ -245,6 +274,55 @@ pub(super) fn identify(program: &impl AsFd) -> io::Result<(u32, Tag)> {
     };
     bpf(bpf_cmd::BPF_OBJ_GET_INFO_BY_FD, &mut attributes)?;
     Ok((info.id, info.tag))
+}
+
+/// A map that names one device of this thread's network namespace, for as long as that is there.
+pub(super) fn create_device_map(device: u32) -> io::Result<OwnedFd> {
+    let mut attributes = CreateMap {
+        kind: bpf_map_type::BPF_MAP_TYPE_DEVMAP as u32,
+        key_size: size_of::<u32>() as u32,
+        value_size: size_of::<u32>() as u32,
+        entries: 1,
+    };
+    let map = opened(bpf(bpf_cmd::BPF_MAP_CREATE, &mut attributes)?)?;
+    element(&map, bpf_cmd::BPF_MAP_UPDATE_ELEM, &mut { device })?;
+    Ok(map)
+}
+
+/// Whether such a map still names its device.
+pub(super) fn names_a_device(map: &impl AsFd) -> io::Result<bool> {
+    let mut info = MapInfo::default();
+    let mut attributes = Info {
+        fd: number(map),
+        length: size_of::<MapInfo>() as u32,
+        info: (&raw mut info) as u64,
+    };
+    bpf(bpf_cmd::BPF_OBJ_GET_INFO_BY_FD, &mut attributes)?;
+    let word = size_of::<u32>() as u32;
+    let is_ours = info.kind == bpf_map_type::BPF_MAP_TYPE_DEVMAP as u32
+        && (info.key_size, info.value_size) == (word, word);
+    if !is_ours {
+        return Err(io::Error::other(NOT_OURS));
+    }
+    match element(map, bpf_cmd::BPF_MAP_LOOKUP_ELEM, &mut 0) {
+        Ok(()) => Ok(true),
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(cause) => Err(cause),
+    }
+}
+
+/// Writes or reads the first element of a map of words.
+fn element(map: &impl AsFd, command: bpf_cmd, value: &mut u32) -> io::Result<()> {
+    let first = 0_u32;
+    let mut attributes = Element {
+        map: number(map),
+        pad: 0,
+        key: (&raw const first) as u64,
+        value: (&raw mut *value) as u64,
+        flags: 0,
+    };
+    bpf(command, &mut attributes)?;
+    Ok(())
 }
 
 /// Makes the descriptor `place` one of what `object` is open on, in place of what it was open on.

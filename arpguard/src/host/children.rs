@@ -15,7 +15,10 @@ use std::{
 };
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
-use nix::sched::{CloneFlags, setns};
+use nix::{
+    errno::Errno,
+    sched::{CloneFlags, setns},
+};
 use rtnetlink::{
     packet_core::{NLM_F_REQUEST, NetlinkMessage, NetlinkPayload},
     packet_route::{
@@ -56,8 +59,8 @@ pub struct Children {
 }
 
 impl Children {
-    /// Looks into this namespace, those with a name and those of processes. Nothing is changed: each
-    /// is entered by a thread of its own.
+    /// Looks into this namespace, those with a name and those of processes that this one may look
+    /// into. Nothing is changed: each is entered by a thread of its own.
     ///
     /// # Errors
     /// Where this process may not know its own namespace.
@@ -68,13 +71,9 @@ impl Children {
         let mut namespaces = BTreeMap::from([(id, PathBuf::from(OWN))]);
         let mut children = Self::default();
         for path in files() {
-            match fs::metadata(&path) {
-                Ok(file) => {
-                    namespaces.entry((file.dev(), file.ino())).or_insert(path);
-                }
-                // A process that has ended meanwhile has none.
-                Err(cause) if cause.kind() == io::ErrorKind::NotFound => {}
-                Err(cause) => children.unseen = Some(cause.to_string()),
+            // A process that ends meanwhile has none, and some may be looked into by nobody.
+            if let Ok(file) = fs::metadata(&path) {
+                namespaces.entry((file.dev(), file.ino())).or_insert(path);
             }
         }
         for (other, path) in namespaces {
@@ -119,7 +118,11 @@ fn look(namespace: &Path, own: Option<&File>) -> Result<Vec<Child>> {
     };
     if own.is_some() {
         let file = File::open(namespace).map_err(|cause| tried(&cause))?;
-        setns(file.as_fd(), CloneFlags::CLONE_NEWNET).map_err(|cause| tried(&cause))?;
+        match setns(file.as_fd(), CloneFlags::CLONE_NEWNET) {
+            // A file on which `ip netns` has mounted none yet, or none any more.
+            Err(Errno::EINVAL) => return Ok(Vec::new()),
+            entered => entered.map_err(|cause| tried(&cause))?,
+        }
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
