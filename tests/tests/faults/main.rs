@@ -16,7 +16,7 @@ mod refused;
 mod state;
 mod steps;
 
-use std::{fs, net::Ipv4Addr};
+use std::{fs, net::Ipv4Addr, path::PathBuf};
 
 use arpguard_common::abi::{FORMER, VERSION};
 use arpguard_tests::{former::lay_out, pins::Pins};
@@ -253,19 +253,32 @@ fn upgrade_of_another_build_by_the_clsact_qdisc() {
 
 #[test]
 fn upgrade_of_an_older_layout_by_the_clsact_qdisc() {
-    upgrade("layout-clsact", WITHOUT_TCX, older_layout);
+    upgrade("layout-clsact", WITHOUT_TCX, oldest_layout);
 }
 
 fn another_build(ground: &Ground) {
     Pins::of(&ground.server).pretend_another_build();
 }
 
+/// The last one, which knew of claims.
 fn older_layout(ground: &Ground) {
+    ground.claim(VIP);
+    as_of(ground, FORMER[FORMER.len() - 1]);
+}
+
+/// The first one, whose rules were laid out otherwise.
+fn oldest_layout(ground: &Ground) {
+    let former = as_of(ground, FORMER[0]);
+    lay_out(&former, &former);
+}
+
+/// Makes what is pinned an older version's.
+fn as_of(ground: &Ground, version: u32) -> PathBuf {
     let pins = Pins::of(&ground.server).directory().to_owned();
     assert!(pins.ends_with(format!("v{VERSION}")));
-    let former = pins.with_file_name(format!("v{}", FORMER[0]));
+    let former = pins.with_file_name(format!("v{version}"));
     fs::rename(&pins, &former).unwrap();
-    lay_out(&former, &former);
+    former
 }
 
 fn upgrade(name: &str, always: &'static str, pretend: fn(&Ground)) {

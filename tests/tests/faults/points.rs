@@ -7,7 +7,7 @@ use std::{
 };
 
 /// A point, and the name of the ground on which a test kills there.
-const KILLED: [(&str, &str); 42] = [
+const KILLED: [(&str, &str); 43] = [
     ("address/add", "add-to"),
     ("address/remove", "del-from"),
     ("journal/create", "hide"),
@@ -20,6 +20,7 @@ const KILLED: [(&str, &str); 42] = [
     ("load/program", "hide-cold"),
     ("map/check", "answer"),
     ("map/check/remove", "unanswer"),
+    ("map/claim", "layout"),
     ("map/claim/remove", "answer"),
     ("map/counters", "hide-cold"),
     ("map/create", "hide-cold"),
