@@ -12,7 +12,7 @@ use nix::{
 };
 
 use crate::{
-    lab::{Namespace, arpguard},
+    lab::{Namespace, arpguard, slower},
     running::Directory,
 };
 
@@ -42,6 +42,13 @@ impl Keepalived {
         ] {
             assert!(text.contains(old), "no {old:?} in {example}");
             text = text.replace(old, new);
+        }
+        if slower() > 1 {
+            // As it ends it gives a script a second, and then kills it (`vrrp_shutdown_backstop_thread`
+            // in keepalived's `vrrp_daemon.c`). That is not enough here: so the script is no child.
+            let at_once = "notify_stop   \"";
+            assert!(text.contains(at_once), "no {at_once:?} in {example}");
+            text = text.replace(at_once, "notify_stop \"/usr/bin/setsid --fork ");
         }
         let directory = Directory::new(&format!("keepalived-{}", host.name()));
         let config = directory.write("keepalived.conf", &text);
