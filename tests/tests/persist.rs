@@ -8,10 +8,8 @@ use std::{fs, path::PathBuf, process::Stdio, thread, time::Duration};
 
 use arpguard_tests::{
     cluster::Cluster,
-    lab::{Namespace, Output, arpguard, unhurried},
+    lab::{Output, arpguard, unhurried},
     pins::Pins,
-    running::eventually,
-    server::{pins, real_server},
 };
 
 /// How many frames the real servers have sent that tell a VIP, to requests in every form. That the
@@ -149,35 +147,4 @@ fn what_is_detached_leaves_no_trace() {
         assert!(!attached.contains("arpguard"), "{attached}");
     }
     assert_ne!(leaks(&cluster), 0, "detached");
-}
-
-/// Has another namespace load what it did not have.
-fn load_elsewhere(other: &Namespace) {
-    other.guard("hide 192.168.18.101");
-    other.guard("detach");
-}
-
-/// What a deleted namespace has left is removed by the next command that loads anything; a namespace
-/// that merely has no name and no process, or no device but its own, is not gone.
-#[test]
-fn pins_are_removed_when_their_namespace_is_gone_and_no_sooner() {
-    let ((server, _peer), (other, _wire)) = (real_server(), real_server());
-    server.guard("hide 192.168.18.101 --add-to lo");
-    let home = pins(&server).parent().unwrap().to_owned();
-    server.sh("ip link del eth0");
-    server.sh("ip link set lo down");
-    load_elsewhere(&other);
-    assert!(home.is_dir());
-    // From here on this process alone keeps it, by a descriptor.
-    let line = format!("ip netns del {}", server.name());
-    other.sh(&line);
-    load_elsewhere(&other);
-    assert!(home.is_dir());
-    let list = Output::of(server.command(arpguard()).arg("list"));
-    assert!(list.stdout.contains("192.168.18.101"), "{list}");
-    drop(server);
-    eventually("its pins are gone", || {
-        load_elsewhere(&other);
-        !home.exists()
-    });
 }

@@ -113,8 +113,19 @@ impl Pins {
         self.home.display()
     }
 
+    /// Whether there are any of this version. Those of a namespace that is gone, and was told by the
+    /// same number, are none.
     pub(super) fn exists(&self) -> bool {
-        self.version().is_dir()
+        let version = self.version();
+        version.is_dir() && !living::is_over(&version)
+    }
+
+    /// Removes what is there where [`Self::exists`] says that there is nothing.
+    pub(super) fn remove_others(&self) -> Result<()> {
+        match self.version().is_dir() {
+            true => self.remove(),
+            false => Ok(()),
+        }
     }
 
     pub(super) fn map(&self, name: &str) -> PathBuf {

@@ -4,7 +4,8 @@
 //! So a map of devices (`BPF_MAP_TYPE_DEVMAP`), which no program uses, names the loopback device. That
 //! one cannot be removed or moved; the kernel takes it out of the map (`dev_map_notification` in
 //! `kernel/bpf/devmap.c`) when the namespace itself goes, after all that refers to it. And as no other
-//! gets its cookie again, nobody will come to use the pins.
+//! gets its cookie again, nobody will come to use the pins; where namespaces are told by their inode
+//! (before Linux 5.14), the next one with its number does, and is to find nothing.
 
 use std::{fs, path::Path};
 
@@ -53,16 +54,21 @@ fn is_gone(home: &Path) -> bool {
     let Ok(versions) = fs::read_dir(home) else {
         return false;
     };
-    let marks = versions.flatten().map(|version| version.path().join(MARK));
-    let told: Vec<_> = marks.filter_map(|mark| has_gone(&mark)).collect();
+    let versions = versions.flatten().map(|version| version.path());
+    let told: Vec<_> = versions.filter_map(|version| has_gone(&version)).collect();
     !told.is_empty() && told.into_iter().all(|gone| gone)
+}
+
+/// Whether the pins in the directory of a version tell that their namespace is gone.
+pub(super) fn is_over(version: &Path) -> bool {
+    has_gone(version) == Some(true)
 }
 
 /// The name of the pin.
 pub(super) const MARK: &str = "living";
 
 /// What the pin tells; `None` where there is none.
-fn has_gone(mark: &Path) -> Option<bool> {
-    let map = sys::find(mark, Kind::Map).ok()??;
+fn has_gone(version: &Path) -> Option<bool> {
+    let map = sys::find(&version.join(MARK), Kind::Map).ok()??;
     sys::names_a_device(&map).ok().map(|named| !named)
 }

@@ -65,6 +65,7 @@ const WRITTEN: &[&str] = &[
 
 /// Loads programs and maps into the kernel and pins them, all or nothing.
 pub(super) fn load(pins: &Pins) -> Result<()> {
+    pins.remove_others()?;
     let loaded = load_unfinished(pins).and_then(|unfinished| pins.finish(&unfinished));
     match loaded {
         Ok(()) => living::remove_gone(pins),
