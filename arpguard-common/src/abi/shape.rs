@@ -120,13 +120,13 @@ impl Counts {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Table {
-    /// See [`Counts::exact`].
+    /// Single addresses, on every device.
     Exact = 1,
-    /// See [`Counts::exact_on_device`].
+    /// Single addresses, on one device.
     ExactOnDevice = 2,
-    /// See [`Counts::prefixes`].
+    /// Prefixes, on every device.
     Prefixes = 4,
-    /// See [`Counts::prefixes_on_device`].
+    /// Prefixes, on one device.
     PrefixesOnDevice = 8,
 }
 
