@@ -141,7 +141,11 @@ fn a_bpffs_that_is_unmounted_under_the_agent_is_told_and_what_is_hidden_comes_ba
     mount();
     let arguments = ["--bpffs", bpffs, "--hide", "192.168.18.101"];
     let agent = logging(&server, &arguments, log);
-    eventually("it hides", hides);
+    // What it hides is seen before it has written all of it.
+    eventually("the policy is in force", || {
+        fs::read_to_string(log).unwrap().contains("in force")
+    });
+    assert!(hides());
     unmount();
     assert_eq!(
         list().told(),
