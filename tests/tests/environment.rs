@@ -138,10 +138,16 @@ fn a_bpffs_that_is_unmounted_under_the_agent_is_told_and_what_is_hidden_comes_ba
         "find a BPF file system to pin to: {bpffs}: it is not a BPF file system; mount one: mount \
          -t bpf bpf {bpffs}"
     );
+    // Who tries to write to what lies below is told another reason.
+    server.sh(&format!("mount -t tmpfs -o ro tmpfs {bpffs}"));
     mount();
     let arguments = ["--bpffs", bpffs, "--hide", "192.168.18.101"];
     let agent = logging(&server, &arguments, log);
-    eventually("it hides", hides);
+    // What it hides is seen before it has written all of it.
+    eventually("the policy is in force", || {
+        fs::read_to_string(log).unwrap().contains("in force")
+    });
+    assert!(hides());
     unmount();
     assert_eq!(
         list().told(),
@@ -157,5 +163,6 @@ fn a_bpffs_that_is_unmounted_under_the_agent_is_told_and_what_is_hidden_comes_ba
     server.sh("ip addr del 192.168.18.11/24 dev eth0");
     eventually("it hides again", hides);
     drop(agent);
+    unmount();
     unmount();
 }

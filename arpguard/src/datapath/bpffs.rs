@@ -156,15 +156,20 @@ impl Pins {
         self.version().join("monitor")
     }
 
+    /// # Errors
+    /// Where the file system was unmounted since the pins were located.
+    pub(super) fn need_bpffs(&self) -> Result<()> {
+        let root = self.home.ancestors().nth(2);
+        root.map_or(Ok(()), need_bpffs)
+    }
+
     /// Makes the directories for new pins under a name that nobody looks at until
     /// [`Self::finish`] is called.
     ///
     /// # Errors
     /// Where the file system was unmounted meanwhile, or none can be made.
     pub(super) fn begin(&self) -> Result<Unfinished> {
-        if let Some(root) = self.home.ancestors().nth(2) {
-            need_bpffs(root)?;
-        }
+        self.need_bpffs()?;
         let unfinished = Unfinished(self.unfinished());
         for directory in ["maps", "programs", "links", "monitor"] {
             make_directory(&unfinished.0.join(directory))?;

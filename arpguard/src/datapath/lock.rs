@@ -44,6 +44,7 @@ impl Lock {
         let mut pause = PAUSE;
         loop {
             interrupt::check()?;
+            pins.need_bpffs()?;
             make_directory(home)?;
             let Ok(directory) = File::open(home) else {
                 // Its last holder has just removed it.
