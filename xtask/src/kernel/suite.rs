@@ -32,18 +32,8 @@ pub(crate) enum Selection<'a> {
 const THREADS: &str = "3";
 
 /// The files of [`Selection::Brief`]: the cluster, every program and every way to attach it with the
-/// whole table of cases (hidden, pinned, strict) and with drawn frames, an agent that holds what it
-/// cannot pin, what privileges and mounts it takes, and the way from one version to the next.
-const BRIEF: [&str; 8] = [
-    "cluster_vm",
-    "differential",
-    "environment",
-    "held",
-    "test_run",
-    "unit",
-    "upgrade",
-    "veth",
-];
+/// whole table of cases (hidden, pinned, strict), and an agent that holds what it cannot pin.
+const BRIEF: [&str; 4] = ["cluster_vm", "held", "test_run", "veth"];
 
 /// The folder of the crate with the tests that need a kernel.
 const TESTS: &str = "tests";
