@@ -204,17 +204,11 @@ impl Device {
     /// From what the map holds; `None` where nothing is known.
     #[inline(always)]
     pub fn from_bytes([a, b, c, d, e, f, x, y]: [u8; 8]) -> Option<Self> {
-        let device = Self {
+        let known = [x, y];
+        (known != [0; 2]).then_some(Self {
             mac: Mac([a, b, c, d, e, f]),
-            known: [x, y],
-        };
-        device.is_known().then_some(device)
-    }
-
-    /// Whether this is of a device that is known.
-    #[inline(always)]
-    pub fn is_known(&self) -> bool {
-        self.known != [0; 2]
+            known,
+        })
     }
 }
 

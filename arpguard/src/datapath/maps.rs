@@ -37,13 +37,13 @@ pub(super) use self::{
     counters::CounterMaps,
     notes::{NOTES, Note, Notes, create_notes},
     rules::{Parse, key, rules},
-    source::{descriptor, open},
+    source::{Source, descriptor, open},
     terms::all as terms,
 };
 use self::{
     devices::{DeviceMaps, local_key},
     notes::NoteBytes,
-    source::{Kind, Source, open_any},
+    source::{Kind, open_any},
 };
 use super::bpffs::Pins;
 use crate::{
@@ -104,10 +104,7 @@ impl Maps {
                 low: source.typed(map::LOW_DEVICES, Map::Array)?,
                 others: source.typed(map::DEVICES, Map::HashMap)?,
             },
-            counters: CounterMaps {
-                low: source.typed(map::LOW_COUNTERS, Map::PerCpuArray)?,
-                others: source.typed(map::COUNTERS, Map::PerCpuHashMap)?,
-            },
+            counters: CounterMaps::take(&mut source)?,
             meters: source.typed(map::METERS, Map::PerCpuHashMap)?,
             claims: source.typed(map::CLAIMS, Map::LruHashMap)?,
             notes,

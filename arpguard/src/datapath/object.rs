@@ -212,7 +212,7 @@ fn pin(path: &Path, pin: impl FnOnce() -> Result<(), PinError>) -> Result<()> {
         .map_err(|cause| Error::from_cause("pin", path.display(), &cause))
 }
 
-fn missing(map: &str) -> Error {
+pub(super) fn missing(map: &str) -> Error {
     Error::new(LOAD, map, "the eBPF object has no such map")
 }
 

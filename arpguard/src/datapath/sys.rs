@@ -266,13 +266,7 @@ pub(super) fn attached(device: u32, attach_type: bpf_attach_type) -> io::Result<
 
 /// The identifier of a program, and its tag: a hash of its instructions, whatever maps they use.
 pub(super) fn identify(program: &impl AsFd) -> io::Result<(u32, Tag)> {
-    let mut info = ProgramInfo::default();
-    let mut attributes = Info {
-        fd: number(program),
-        length: size_of::<ProgramInfo>() as u32,
-        info: (&raw mut info) as u64,
-    };
-    bpf(bpf_cmd::BPF_OBJ_GET_INFO_BY_FD, &mut attributes)?;
+    let info: ProgramInfo = ask(program)?;
     Ok((info.id, info.tag))
 }
 
@@ -291,13 +285,7 @@ pub(super) fn create_device_map(device: u32) -> io::Result<OwnedFd> {
 
 /// Whether such a map still names its device.
 pub(super) fn names_a_device(map: &impl AsFd) -> io::Result<bool> {
-    let mut info = MapInfo::default();
-    let mut attributes = Info {
-        fd: number(map),
-        length: size_of::<MapInfo>() as u32,
-        info: (&raw mut info) as u64,
-    };
-    bpf(bpf_cmd::BPF_OBJ_GET_INFO_BY_FD, &mut attributes)?;
+    let info: MapInfo = ask(map)?;
     let word = size_of::<u32>() as u32;
     let is_ours = info.kind == bpf_map_type::BPF_MAP_TYPE_DEVMAP as u32
         && (info.key_size, info.value_size) == (word, word);
@@ -309,6 +297,18 @@ pub(super) fn names_a_device(map: &impl AsFd) -> io::Result<bool> {
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(cause) => Err(cause),
     }
+}
+
+/// The beginning of what the kernel tells of a program or map: `T` is the one that is asked.
+fn ask<T: Default>(object: &impl AsFd) -> io::Result<T> {
+    let mut told = T::default();
+    let mut attributes = Info {
+        fd: number(object),
+        length: size_of::<T>() as u32,
+        info: (&raw mut told) as u64,
+    };
+    bpf(bpf_cmd::BPF_OBJ_GET_INFO_BY_FD, &mut attributes)?;
+    Ok(told)
 }
 
 /// Writes or reads the first element of a map of words.

@@ -13,7 +13,7 @@ use arpguard_common::{
 };
 use aya::{
     Ebpf,
-    maps::{HashMap, Map, MapError},
+    maps::{HashMap, MapError},
     programs::{Program, ProgramError, TestRun as _, TestRunOptions, TestRunResult},
     sys::SyscallError,
 };
@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Attached, Datapath, Hook, Ingress,
     hooks::Side,
-    maps::{self, CounterMaps},
+    maps::{self, CounterMaps, Source},
     object, sys,
 };
 use crate::{
@@ -110,7 +110,9 @@ impl Datapath {
             Some(Err(_)) | None => false,
         };
         self.copy_claims(&mut object, device)?;
-        let mut counters = take_counters(&mut object).map_err(|cause| tried(&cause))?;
+        let mut counters = CounterMaps::take(&mut Source(|name: &str, _| {
+            object.take_map(name).ok_or_else(|| object::missing(name))
+        }))?;
         counters
             .clear(device.index)
             .map_err(|cause| tried(cause.as_ref()))?;
@@ -289,21 +291,6 @@ impl Trial {
             _ => None,
         }
     }
-}
-
-/// What the programs of an object count in.
-fn take_counters(object: &mut Ebpf) -> Result<CounterMaps, MapError> {
-    Ok(CounterMaps {
-        low: take(object, map::LOW_COUNTERS)?,
-        others: take(object, map::COUNTERS)?,
-    })
-}
-
-fn take<M: TryFrom<Map, Error = MapError>>(object: &mut Ebpf, name: &str) -> Result<M, MapError> {
-    let absent = || MapError::InvalidName {
-        name: name.to_owned(),
-    };
-    M::try_from(object.take_map(name).ok_or_else(absent)?)
 }
 
 impl fault::Refusal for ProgramError {

@@ -28,13 +28,15 @@ use rtnetlink::{
     },
 };
 
-use super::{addresses, netns::NAMED};
+use super::{
+    addresses,
+    netns::{NAMED, OWN},
+    processes::{self, NAMESPACE},
+};
 use crate::{
     error::{Error, Result},
     netlink::Netlink,
 };
-
-const OWN: &str = "/proc/thread-self/ns/net";
 
 /// A macvlan device, which hears and speaks by the hooks of the one below it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,18 +98,11 @@ impl Children {
 
 /// The files of namespaces, those with a name first.
 fn files() -> impl Iterator<Item = PathBuf> {
-    let entries = |directory: &str| fs::read_dir(directory).into_iter().flatten().flatten();
-    let is_process = |path: &PathBuf| {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        name.bytes().all(|byte| byte.is_ascii_digit())
-    };
-    let named = entries(NAMED).map(|entry| entry.path());
-    let processes = entries("/proc").map(|entry| entry.path());
-    named.chain(
-        processes
-            .filter(is_process)
-            .map(|process| process.join("ns/net")),
-    )
+    let named = fs::read_dir(NAMED).into_iter().flatten().flatten();
+    let processes = processes::all().into_iter().flatten().flatten();
+    named
+        .map(|entry| entry.path())
+        .chain(processes.map(|(_, process)| process.join(NAMESPACE)))
 }
 
 /// The macvlan devices of a namespace that are on devices of `own`, or of itself where that is not

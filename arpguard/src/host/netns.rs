@@ -23,7 +23,8 @@ use crate::{
 
 /// Where `ip netns` keeps the namespaces that have a name.
 pub(super) const NAMED: &str = "/run/netns";
-const OWN: &str = "/proc/thread-self/ns/net";
+/// That of the calling thread.
+pub(super) const OWN: &str = "/proc/thread-self/ns/net";
 
 /// Moves the calling thread into a namespace: a name as `ip netns` knows it, or a path.
 ///

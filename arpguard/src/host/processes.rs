@@ -1,8 +1,11 @@
 //! Which of some processes run in this network namespace.
 
-use std::{fs, io, path::Path};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
-const OWN: &str = "/proc/thread-self/ns/net";
+use super::netns::OWN;
 
 /// A process.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,16 +33,13 @@ impl Processes {
     pub fn named(names: &[&str]) -> io::Result<Self> {
         let own = fs::read_link(OWN)?;
         let mut found = Self::default();
-        for entry in fs::read_dir("/proc")? {
-            let entry = entry?;
-            let Some(id) = number(&entry.file_name().to_string_lossy()) else {
-                continue;
-            };
-            let name = name(&entry.path());
+        for process in all()? {
+            let (id, path) = process?;
+            let name = name(&path);
             if !names.contains(&name.as_str()) {
                 continue;
             }
-            match fs::read_link(entry.path().join("ns/net")) {
+            match fs::read_link(path.join(NAMESPACE)) {
                 Ok(namespace) if namespace == own => found.here.push(Process { id, name }),
                 Err(cause) if cause.kind() == io::ErrorKind::PermissionDenied => {
                     found.unknown += 1;
@@ -52,8 +52,22 @@ impl Processes {
     }
 }
 
-fn number(name: &str) -> Option<u32> {
-    name.parse().ok()
+/// Where in its directory a process has its network namespace.
+pub(super) const NAMESPACE: &str = "ns/net";
+
+/// All processes: their numbers and directories.
+///
+/// # Errors
+/// Where `/proc` is not there.
+pub(super) fn all() -> io::Result<impl Iterator<Item = io::Result<(u32, PathBuf)>>> {
+    let process = |entry: io::Result<fs::DirEntry>| match entry {
+        Ok(entry) => {
+            let id = entry.file_name().to_string_lossy().parse().ok()?;
+            Some(Ok((id, entry.path())))
+        }
+        Err(cause) => Some(Err(cause)),
+    };
+    Ok(fs::read_dir("/proc")?.filter_map(process))
 }
 
 fn name(process: &Path) -> String {

@@ -2,14 +2,17 @@
 
 use std::error::Error as StdError;
 
-use arpguard_common::abi::{Counters, LOW_INDEXES, Meters, ROWS};
+use arpguard_common::abi::{Counters, LOW_INDEXES, Meters, ROWS, map};
 use aya::{
     Pod,
-    maps::{MapData, MapError, PerCpuArray, PerCpuHashMap, PerCpuValues},
+    maps::{Map, MapData, MapError, PerCpuArray, PerCpuHashMap, PerCpuValues},
     util::nr_cpus,
 };
 
-use super::{Maps, absent_is_fine};
+use super::{
+    Maps, absent_is_fine,
+    source::{Kind, Source},
+};
 use crate::{
     error::{Error, Result},
     fault,
@@ -40,12 +43,23 @@ impl Left {
 /// What the programs count in.
 pub(in crate::datapath) struct CounterMaps {
     /// Of the devices below [`LOW_INDEXES`]: all rows are there from the first.
-    pub(in crate::datapath) low: PerCpuArray<MapData, Counters>,
+    low: PerCpuArray<MapData, Counters>,
     /// Of all others.
-    pub(in crate::datapath) others: PerCpuHashMap<MapData, u32, Counters>,
+    others: PerCpuHashMap<MapData, u32, Counters>,
 }
 
 impl CounterMaps {
+    /// Those that a source gives by name.
+    pub(in crate::datapath) fn take<F>(source: &mut Source<F>) -> Result<Self>
+    where
+        F: FnMut(&str, Kind) -> Result<Map>,
+    {
+        Ok(Self {
+            low: source.typed(map::LOW_COUNTERS, Map::PerCpuArray)?,
+            others: source.typed(map::COUNTERS, Map::PerCpuHashMap)?,
+        })
+    }
+
     /// Makes a device's row, where it has none.
     fn start(&mut self, device: u32) -> Result<(), Box<dyn StdError>> {
         if device >= LOW_INDEXES && self.others.get(&device, 0).is_err() {

@@ -17,10 +17,10 @@ use crate::{
 };
 
 /// What a map is taken for.
-pub(super) type Kind = fn(MapData) -> Map;
+pub(in crate::datapath) type Kind = fn(MapData) -> Map;
 
 /// Where maps come from, by name.
-pub(super) struct Source<F>(pub(super) F);
+pub(in crate::datapath) struct Source<F>(pub(in crate::datapath) F);
 
 impl<F: FnMut(&str, Kind) -> Result<Map>> Source<F> {
     pub(super) fn typed<M: TryFrom<Map, Error = MapError>>(
