@@ -15,9 +15,13 @@ use crate::{
 };
 
 /// Programs that demo, tests and benchmarks run, and Debian's packages of them.
-const PROGRAMS: [(&str, &str); 6] = [
+const PROGRAMS: [(&str, &str); 10] = [
     ("ip", "iproute2"),
     ("tc", "iproute2"),
+    ("ss", "iproute2"),
+    ("ethtool", "ethtool"),
+    ("bpftool", "bpftool"),
+    ("sysctl", "procps"),
     ("arping", "iputils-arping"),
     ("keepalived", "keepalived"),
     ("arptables", "arptables"),
@@ -168,7 +172,80 @@ pub(crate) fn llvm(version: &str) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
+    use crate::cargo;
+
+    /// Programs that need no package of their own: those of packages that no Debian machine is without
+    /// (`Essential: yes`), those that come with Rust, those that the virtual machine has, and those
+    /// that tests do without.
+    const GIVEN: [&str; 12] = [
+        "cc",
+        "date",
+        "kill",
+        "mount",
+        "nsenter",
+        "setpriv",
+        "sh",
+        "umount",
+        "unshare",
+        // Under other kernels alone: `kernel::tools`.
+        "ipvsadm",
+        "modprobe",
+        "systemd-analyze",
+    ];
+
+    /// The programs that stand in a source as what a namespace or this process runs.
+    fn run_by(source: &str) -> BTreeSet<&str> {
+        let texts = |opening| {
+            let after = source.split(opening).skip(1);
+            after.filter_map(|rest| rest.trim_start().strip_prefix('"')?.split('"').next())
+        };
+        let lines = ["sh(", "sh(&format!("].into_iter().flat_map(texts);
+        let alone = [".command(", "Command::new(", ".run(["].into_iter();
+        let words = lines
+            .filter_map(|line| line.split(' ').next())
+            .chain(alone.flat_map(texts));
+        let is_letter = |c: char| c.is_ascii_lowercase() || c == '-';
+        words
+            .filter(|word| word.starts_with(|c: char| c.is_ascii_lowercase()))
+            .filter(|word| word.chars().all(is_letter))
+            .collect()
+    }
+
+    fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                sources(&path, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push(path);
+            }
+        }
+    }
+
+    #[test]
+    fn every_program_that_tests_run_is_installed() {
+        let mut files = Vec::new();
+        sources(&cargo::workspace_root().unwrap().join("tests"), &mut files);
+        let mut seen = BTreeSet::new();
+        for file in files {
+            let source = fs::read_to_string(&file).unwrap();
+            for program in run_by(&source) {
+                let installed = PROGRAMS.iter().any(|(name, _)| *name == program);
+                assert!(
+                    installed || GIVEN.contains(&program),
+                    "{program}: {} runs it, and setup does not install it",
+                    file.display()
+                );
+                seen.insert(program.to_owned());
+            }
+        }
+        for program in ["ip", "tc", "ethtool", "bpftool", "arping", "nft"] {
+            assert!(seen.contains(program), "{program} of {seen:?}");
+        }
+    }
 
     #[test]
     fn toolchains_as_rustup_lists_them() {
