@@ -4,7 +4,7 @@ use crate::{
     abi::{EVERY_DEVICE, Rule},
     frame::{Frame, Place},
     policy::{Tables, View},
-    verdict::{Action, Decider, Mode, Policy, Reason, Receive, Send, Verdict},
+    verdict::{Action, Decider, Policy, Reason, Receive, Send, Verdict},
     wire::{Arp, Kind, Mac, Raw},
 };
 
@@ -68,45 +68,53 @@ pub const fn seen_from(place: Place, device: u32) -> u32 {
 }
 
 /// Judges a packet that came in a frame to `destination`.
+///
+/// Of all that policy has to say of it, what comes first counts; but what is only audited gives way to
+/// what is enforced.
 #[inline(always)]
 pub fn received<T: Tables>(raw: Raw, destination: Mac, view: &View<'_, T>) -> Received {
     let Some(arp) = &raw.parse() else {
         return Received::unwatched(Verdict::UNPARSED);
     };
-    // A probe claims nothing.
-    let broken = match arp.kind {
-        Kind::Probe => None,
-        Kind::Request | Kind::Announcement | Kind::Reply => broken_by(arp, view),
+    // A probe claims nothing, and what is no question asks for nothing.
+    let (asks, claims) = match arp.kind {
+        Kind::Request => (true, true),
+        Kind::Probe => (true, false),
+        Kind::Announcement | Kind::Reply => (false, true),
     };
-    if let Some(rule) = broken
-        && rule.mode() == Mode::Enforce
-    {
-        return Received::unwatched(false_claim(rule));
-    }
-    let found = match arp.kind {
-        Kind::Request | Kind::Probe => view.found(arp.tpa),
-        Kind::Announcement | Kind::Reply => None,
+    let lie = if claims {
+        false_claim(arp, view)
+    } else {
+        Verdict::PERMITTED
     };
-    if let Some(rule) = found {
-        let verdict = asked(rule, arp, destination, view);
-        if verdict.reason != Reason::Permitted {
-            return Received::unwatched(verdict);
-        }
+    if lie.is_settled() {
+        return Received::unwatched(lie);
     }
-    if arp.kind == Kind::Probe {
-        return Received::unwatched(Verdict::PERMITTED);
+    let found = if asks { view.found(arp.tpa) } else { None };
+    let barred = match found {
+        Some(rule) => barred(rule, arp, view),
+        None => Verdict::PERMITTED,
+    };
+    // Nobody looks at who it is that asks for what is hidden: a flood of that costs one look-up a frame,
+    // and a station that has an address asks for others as well. A strict device drops what goes round
+    // its segment, so there it matters.
+    let is_strict = matches!(barred.reason, Reason::ForeignRequest | Reason::ForeignProbe);
+    if barred.is_settled() && !is_strict {
+        return Received::unwatched(barred);
     }
-    let about = view.found(arp.spa);
+    let about = if claims { view.found(arp.spa) } else { None };
+    let hidden = about.filter(|rule| view.hides(*rule, arp.spa));
+    let verdict = barred
+        .or(|| martian(arp, destination, found, hidden, view))
+        .or(|| astray(arp, found, view))
+        .or(|| answered(arp, destination, found, view))
+        .or(|| shielded(hidden))
+        .or(|| lie);
     let watched_by = match about {
-        Some(rule) if watches(rule) && view.mac() != Some(arp.sha) => {
+        Some(rule) if watches(rule, view) && view.mac() != Some(arp.sha) => {
             Decider::new(rule.policy(), rule.mode())
         }
         Some(_) | None => Decider::NOBODY,
-    };
-    let verdict = said(arp, destination, found, about, view);
-    let verdict = match broken {
-        Some(rule) if verdict.reason == Reason::Permitted => false_claim(rule),
-        Some(_) | None => verdict,
     };
     Received {
         verdict,
@@ -114,53 +122,102 @@ pub fn received<T: Tables>(raw: Raw, destination: Mac, view: &View<'_, T>) -> Re
     }
 }
 
-/// The rule that binds what a packet claims to another hardware address.
+/// Judges a claim of what is bound to another hardware address.
 #[inline(always)]
-fn broken_by<T: Tables>(arp: &Arp, view: &View<'_, T>) -> Option<Rule> {
-    let bound = view.bound(arp.spa);
-    bound.filter(|rule| rule.mac() != Some(arp.sha))
+fn false_claim<T: Tables>(arp: &Arp, view: &View<'_, T>) -> Verdict<Receive> {
+    match view.bound(arp.spa) {
+        Some(rule) if rule.mac() != Some(arp.sha) => {
+            decide(rule, Receive::Drop, Reason::FalseClaim)
+        }
+        Some(_) | None => Verdict::PERMITTED,
+    }
 }
 
+/// Whether it matters to a policy who has an address. A strict device's is about all addresses. In a
+/// VLAN another station may have it, or the same one: that VLAN's device knows.
 #[inline(always)]
-fn false_claim(broken: Rule) -> Verdict<Receive> {
-    decide(broken, Receive::Drop, Reason::FalseClaim)
-}
-
-/// Whether it matters to a policy who has an address. A strict device's is about all addresses.
-#[inline(always)]
-const fn watches(rule: Rule) -> bool {
+fn watches<T: Tables>(rule: Rule, view: &View<'_, T>) -> bool {
     match rule.policy() {
-        Policy::Hide | Policy::Pin | Policy::Answer => true,
+        Policy::Hide | Policy::Pin | Policy::Answer => !view.is_vlans(),
         Policy::Strict | Policy::Bind => false,
     }
 }
 
-/// Judges what asks for an address that `rule` was found for.
+/// Judges what asks for an address that `rule` was found for, where that keeps it out of the device's
+/// ARP.
 #[inline(always)]
-fn asked<T: Tables>(
-    rule: Rule,
-    arp: &Arp,
-    destination: Mac,
-    view: &View<'_, T>,
-) -> Verdict<Receive> {
-    if view.bars(rule, arp.tpa) {
-        let reason = match (rule.policy(), arp.kind) {
-            (Policy::Strict, Kind::Probe) => Reason::ForeignProbe,
-            (Policy::Strict, _) => Reason::ForeignRequest,
-            (_, Kind::Probe) => Reason::HiddenProbe,
-            _ => Reason::HiddenRequest,
-        };
-        return decide(rule, Receive::Drop, reason);
-    }
-    if rule.policy() != Policy::Answer {
+fn barred<T: Tables>(rule: Rule, arp: &Arp, view: &View<'_, T>) -> Verdict<Receive> {
+    if !view.bars(rule, arp.tpa) {
         return Verdict::PERMITTED;
     }
-    let Some(own) = view.mac().filter(|own| is_heard(destination, *own)) else {
+    let reason = match (rule.policy(), arp.kind) {
+        (Policy::Strict, Kind::Probe) => Reason::ForeignProbe,
+        (Policy::Strict, _) => Reason::ForeignRequest,
+        (_, Kind::Probe) => Reason::HiddenProbe,
+        _ => Reason::HiddenRequest,
+    };
+    decide(rule, Receive::Drop, reason)
+}
+
+/// Judges what a director asks, which has the address that `hidden` hides here: the kernel discards it.
+/// `found` is the rule for what it asks for, if there is one. What is answered for is answered as its
+/// own rule says.
+#[inline(always)]
+fn martian<T: Tables>(
+    arp: &Arp,
+    destination: Mac,
+    found: Option<Rule>,
+    hidden: Option<Rule>,
+    view: &View<'_, T>,
+) -> Verdict<Receive> {
+    if let Some(rule) = hidden
+        && arp.kind == Kind::Request
+        && !found.is_some_and(|rule| rule.policy() == Policy::Answer)
+        && view.owns(arp.tpa)
+        && let Some(mac) = view.mac()
+        && is_heard(destination, mac)
+    {
+        return decide(rule, Receive::Answer(mac), Reason::MartianRequest);
+    }
+    Verdict::PERMITTED
+}
+
+/// Judges a request by whether it comes from a subnet of a device that wants that. What is promoted is
+/// answered to everybody.
+#[inline(always)]
+fn astray<T: Tables>(arp: &Arp, found: Option<Rule>, view: &View<'_, T>) -> Verdict<Receive> {
+    if arp.kind == Kind::Request
+        && found.is_some_and(|rule| !rule.is_promoted())
+        && let Some(strict) = view.strictness()
+        && strict.wants_same_subnet()
+        && !view.is_on_link(arp.spa)
+    {
+        return decide(strict, Receive::Drop, Reason::WrongSubnet);
+    }
+    Verdict::PERMITTED
+}
+
+/// Judges what asks for an address that this host answers for by the rule that was `found`.
+#[inline(always)]
+fn answered<T: Tables>(
+    arp: &Arp,
+    destination: Mac,
+    found: Option<Rule>,
+    view: &View<'_, T>,
+) -> Verdict<Receive> {
+    let Some(rule) = found.filter(|rule| rule.policy() == Policy::Answer) else {
+        return Verdict::PERMITTED;
+    };
+    let Some(own) = view.mac() else {
         return Verdict::PERMITTED;
     };
     let mac = rule.mac().unwrap_or(own);
+    // Who was told another address than the device's own revalidates by that.
+    if !is_heard(destination, own) && destination != mac {
+        return Verdict::PERMITTED;
+    }
     if !rule.is_forced() && view.is_contested(arp.tpa, mac) {
-        return decide(rule, Receive::Pass, Reason::ContestedRequest);
+        return decide(rule, Receive::Drop, Reason::ContestedRequest);
     }
     if rule.is_deferred() {
         return decide(rule, Receive::Defer(mac), Reason::DeferredRequest);
@@ -168,39 +225,14 @@ fn asked<T: Tables>(
     decide(rule, Receive::Answer(mac), Reason::AnsweredRequest)
 }
 
-/// Judges a packet by who says it. `found` is the rule for what it asks for, if it asks and there is
-/// one; `about` that for its sender.
+/// Judges what is said in the name of an address that `hidden` hides here. Any packet with the address
+/// as its sender is a conflict to a daemon that defends it (RFC 5227, section 2.4).
 #[inline(always)]
-fn said<T: Tables>(
-    arp: &Arp,
-    destination: Mac,
-    found: Option<Rule>,
-    about: Option<Rule>,
-    view: &View<'_, T>,
-) -> Verdict<Receive> {
-    let hidden = about.filter(|rule| view.hides(*rule, arp.spa));
-    if let Some(rule) = hidden
-        && arp.kind == Kind::Request
-        && view.owns(arp.tpa)
-        && let Some(mac) = view.mac()
-        && is_heard(destination, mac)
-    {
-        return decide(rule, Receive::Answer(mac), Reason::MartianRequest);
+fn shielded(hidden: Option<Rule>) -> Verdict<Receive> {
+    match hidden {
+        Some(rule) if rule.shields() => decide(rule, Receive::Drop, Reason::ShieldedClaim),
+        Some(_) | None => Verdict::PERMITTED,
     }
-    if let Some(rule) = found
-        && rule.wants_same_subnet()
-        && !view.is_on_link(arp.spa)
-    {
-        return decide(rule, Receive::Drop, Reason::WrongSubnet);
-    }
-    // Any packet with the address as its sender is a conflict to a daemon that defends it
-    // (RFC 5227, section 2.4).
-    if let Some(rule) = hidden
-        && rule.shields()
-    {
-        return decide(rule, Receive::Drop, Reason::ShieldedClaim);
-    }
-    Verdict::PERMITTED
 }
 
 /// The kernel ignores what is addressed to another station (`PACKET_OTHERHOST`).

@@ -92,8 +92,8 @@ impl<'a, T: Tables> View<'a, T> {
     pub fn bars(&self, rule: Rule, address: Ipv4Addr) -> bool {
         match rule.policy() {
             Policy::Hide => !rule.is_promoted(),
-            Policy::Pin => self.device != EVERY_DEVICE && self.device != rule.home(),
-            Policy::Strict => self.device != EVERY_DEVICE && !self.owns(address),
+            Policy::Pin => !self.is_vlans() && self.device != rule.home(),
+            Policy::Strict => !self.is_vlans() && !self.owns(address),
             Policy::Answer | Policy::Bind => false,
         }
     }
@@ -133,7 +133,7 @@ impl<'a, T: Tables> View<'a, T> {
         }
         let on_device = || Key::new(book, device, address);
         let on_every = || Key::new(book, EVERY_DEVICE, address);
-        let own = device != EVERY_DEVICE;
+        let own = !self.is_vlans();
         if own
             && in_use.has(book, Table::ExactOnDevice)
             && let Some(rule) = tables.exact(on_device())
@@ -145,6 +145,21 @@ impl<'a, T: Tables> View<'a, T> {
         {
             return Some(rule);
         }
+        self.longest_prefix(book, address)
+    }
+
+    /// The rule of a book that is for the longest prefix with this address in it, on this device before
+    /// every device.
+    #[inline(always)]
+    fn longest_prefix(&self, book: Book, address: Ipv4Addr) -> Option<Rule> {
+        let Self {
+            tables,
+            device,
+            in_use,
+        } = *self;
+        let on_device = || Key::new(book, device, address);
+        let on_every = || Key::new(book, EVERY_DEVICE, address);
+        let own = !self.is_vlans();
         let here = if own && in_use.has(book, Table::PrefixesOnDevice) {
             tables.prefix(on_device())
         } else {
@@ -160,6 +175,20 @@ impl<'a, T: Tables> View<'a, T> {
             (Some(here), _) => Some(here),
             (None, all) => all,
         }
+    }
+
+    /// The rule that makes the device strict.
+    #[inline(always)]
+    pub fn strictness(&self) -> Option<Rule> {
+        // It is for every address, and no other rule is for this one.
+        let rule = self.longest_prefix(Book::Own, Ipv4Addr::UNSPECIFIED);
+        rule.filter(|rule| !self.is_vlans() && rule.policy() == Policy::Strict)
+    }
+
+    /// Whether it is what a VLAN's parent sees of a frame that belongs to the VLAN.
+    #[inline(always)]
+    pub const fn is_vlans(&self) -> bool {
+        self.device == EVERY_DEVICE
     }
 
     /// Whether the device itself has this address.
@@ -203,7 +232,7 @@ impl<'a, T: Tables> View<'a, T> {
 
     #[inline(always)]
     fn local(&self, target: Ipv4Addr) -> Option<Local> {
-        if self.device == EVERY_DEVICE {
+        if self.is_vlans() {
             return None;
         }
         self.tables.local(self.device, target)

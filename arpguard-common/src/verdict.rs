@@ -62,7 +62,7 @@ words! {
         /// Received: a request or probe whose answer is left to user space: dropped.
         DeferredRequest = "deferred_request",
         /// Received: a request or probe for an address that this host would answer for, if nobody
-        /// else were heard to have it: passed.
+        /// else were heard to have it: dropped, as the kernel may have it, too.
         ContestedRequest = "contested_request",
         /// Received: a claim of an address that is bound to another hardware address: dropped.
         FalseClaim = "false_claim",
@@ -88,7 +88,7 @@ impl Reason {
     /// What happens to a frame for this reason, when its policy is not merely audited.
     pub const fn outcome(self) -> &'static str {
         match self {
-            Self::Permitted | Self::Unparsed | Self::ContestedRequest => "passed",
+            Self::Permitted | Self::Unparsed => "passed",
             Self::MartianRequest | Self::AnsweredRequest => "answered",
             Self::DeferredRequest => "deferred",
             Self::FlipFlop => "noted",
@@ -99,6 +99,7 @@ impl Reason {
             | Self::ForeignProbe
             | Self::WrongSubnet
             | Self::ShieldedClaim
+            | Self::ContestedRequest
             | Self::FalseClaim
             | Self::NoRip
             | Self::LeakingAnnouncement
@@ -276,6 +277,27 @@ impl<A: Action> Verdict<A> {
         reason: Reason::Permitted,
         decider: Decider::NOBODY,
     };
+
+    /// Whether nothing else that policy says changes what becomes of the frame: this is carried out.
+    #[inline(always)]
+    pub fn is_settled(&self) -> bool {
+        self.decider != Decider::NOBODY && self.decider.mode() == Mode::Enforce
+    }
+
+    /// This verdict, unless `other` is one that counts more: any where no policy has decided, and one
+    /// that is carried out where this is only audited.
+    #[inline(always)]
+    pub fn or(self, other: impl FnOnce() -> Self) -> Self {
+        if self.is_settled() {
+            return self;
+        }
+        let other = other();
+        if other.is_settled() || self.decider == Decider::NOBODY {
+            other
+        } else {
+            self
+        }
+    }
 
     /// What to do with the frame: under audit, nothing.
     #[inline(always)]

@@ -74,7 +74,7 @@ pub const ANSWERED: Ipv4Addr = ip(192, 168, 18, 112);
 pub const ANSWERED_WITH: Ipv4Addr = ip(192, 168, 18, 113);
 /// Answered on eth1, and audited.
 pub const ANSWERED_AUDITED: Ipv4Addr = ip(192, 168, 18, 114);
-/// Answered on eth1, where the peer claims it.
+/// Answered on eth1, where the peer claims it, though this host has it.
 pub const CONTESTED: Ipv4Addr = ip(192, 168, 18, 115);
 /// Answered on eth1 by force, where the peer claims it.
 pub const FORCED: Ipv4Addr = ip(192, 168, 18, 116);
@@ -99,7 +99,8 @@ pub const IN_BOUND: Ipv4Addr = ip(192, 168, 23, 9);
 pub const BOUND_AND_HIDDEN: Ipv4Addr = ip(192, 168, 18, 117);
 
 /// What the real server has on `lo`.
-pub const VIPS: [Ipv4Addr; 21] = [
+pub const VIPS: [Ipv4Addr; 22] = [
+    CONTESTED,
     PROMOTED,
     PROMOTED_ON_ETH0,
     PROMOTED_IN_PREFIX,

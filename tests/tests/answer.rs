@@ -141,7 +141,7 @@ fn what_another_machine_has_is_not_answered_unless_by_force() {
     let status = lan.server.guard("status");
     let shown = "eth0    192.168.18.101  02:00:00:00:00:11  ";
     assert!(status.contains(shown), "{status}");
-    assert!(status.contains("contested_request  passed"), "{status}");
+    assert!(status.contains("contested_request  dropped"), "{status}");
     // It goes, and it is said again.
     lan.other.sh("ip addr del 192.168.18.101/24 dev eth0");
     assert_eq!(lan.answers("192.168.18.101"), NOBODY);

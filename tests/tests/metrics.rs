@@ -143,11 +143,11 @@ arpguard_frames_total{{device="eth0",policy="strict",mode="audit",reason="leakin
 arpguard_frames_total{{device="eth0",policy="strict",mode="audit",reason="leaking_reply",outcome="dropped"}} 0
 arpguard_frames_total{{device="eth0",policy="answer",mode="enforce",reason="answered_request",outcome="answered"}} 0
 arpguard_frames_total{{device="eth0",policy="answer",mode="enforce",reason="deferred_request",outcome="deferred"}} 0
-arpguard_frames_total{{device="eth0",policy="answer",mode="enforce",reason="contested_request",outcome="passed"}} 0
+arpguard_frames_total{{device="eth0",policy="answer",mode="enforce",reason="contested_request",outcome="dropped"}} 0
 arpguard_frames_total{{device="eth0",policy="answer",mode="enforce",reason="flip_flop",outcome="noted"}} 0
 arpguard_frames_total{{device="eth0",policy="answer",mode="audit",reason="answered_request",outcome="answered"}} 0
 arpguard_frames_total{{device="eth0",policy="answer",mode="audit",reason="deferred_request",outcome="deferred"}} 0
-arpguard_frames_total{{device="eth0",policy="answer",mode="audit",reason="contested_request",outcome="passed"}} 0
+arpguard_frames_total{{device="eth0",policy="answer",mode="audit",reason="contested_request",outcome="dropped"}} 0
 arpguard_frames_total{{device="eth0",policy="answer",mode="audit",reason="flip_flop",outcome="noted"}} 0
 arpguard_frames_total{{device="eth0",policy="bind",mode="enforce",reason="false_claim",outcome="dropped"}} 0
 arpguard_frames_total{{device="eth0",policy="bind",mode="audit",reason="false_claim",outcome="dropped"}} 0

@@ -244,11 +244,12 @@ impl Question {
 const fn about(reason: Reason, arp: &Arp) -> Option<Ipv4Addr> {
     match reason {
         Reason::Permitted | Reason::Unparsed => None,
+        // A strict device's, which is for every address, whatever else there is for this one.
+        Reason::WrongSubnet => Some(Ipv4Addr::UNSPECIFIED),
         Reason::HiddenRequest
         | Reason::HiddenProbe
         | Reason::ForeignRequest
         | Reason::ForeignProbe
-        | Reason::WrongSubnet
         | Reason::AnsweredRequest
         | Reason::DeferredRequest
         | Reason::ContestedRequest

@@ -74,8 +74,6 @@ pub(super) enum Expect {
     Audit(Reason),
     /// It goes no further.
     Drop(Reason),
-    /// It goes on, and a policy has found that it should.
-    Stand(Reason),
     /// It is answered.
     Answer,
     /// It is answered with this hardware address.
@@ -101,7 +99,6 @@ impl Expect {
             Self::Pass(reason) => (Judged::Undecided(reason), same()),
             Self::Audit(reason) => (Judged::Audited(policy, reason), same()),
             Self::Drop(reason) => (Judged::By(policy, reason), None),
-            Self::Stand(reason) => (Judged::By(policy, reason), same()),
             Self::Answer => Self::AnswerWith(device.mac()).of(frame, device, policy),
             Self::AnswerWith(mac) => {
                 let reason = match policy {

@@ -200,7 +200,9 @@ fn strict() -> Vec<Row> {
         row(Eth3, "a VIP is hidden before it is foreign", asks(Eth3, VIP), ASKED),
         row(Eth3, "a pinned one is hidden before", asks(Eth3, PINNED), ASKED).by(Pin),
         row(Eth3, "what is pinned to it is its own", asks(Eth3, PINNED_TO_STRICT), PERMIT),
-        row(Eth3, "for anybody", asks_as(Eth3, stranger, PINNED_TO_STRICT), PERMIT),
+        row(Eth3, "for its neighbours alone", asks_as(Eth3, stranger, PINNED_TO_STRICT), far).by(Strict),
+        row(Eth3, "so is what is answered on it", asks_as(Eth3, stranger, IN_ANSWERED), far).by(Strict),
+        row(Eth3, "but what it is the director of", asks_as(Eth3, stranger, PROMOTED), PERMIT),
         row(Eth3, "who is not in its subnet is dropped", asks_as(Eth3, stranger, STRICT), far).by(Strict),
         row(Eth3, "but for a director", asks_as(Eth3, VIP, STRICT), ANSWER),
         row(Eth3, "an announcement of another's passes", announcement(peer, RIP), PERMIT),
@@ -208,6 +210,7 @@ fn strict() -> Vec<Row> {
         row(Eth3, "a reply to another's passes", says(stranger, RIP), PERMIT),
         row(Eth4, "under audit another's is asked for", asks(Eth4, RIP), audited).by(Strict),
         row(Eth4, "and probed for", probe(peer, RIP), probed).by(Strict),
+        row(Eth4, "an audit does not let a claim pass", asks_as(Eth4, SHIELDED, RIP), CLAIMED),
         row(Eth4, "its own passes", asks(Eth4, AUDITED_STRICT), PERMIT),
         row(Eth4, "for anybody where no subnet is asked for", asks_as(Eth4, stranger, AUDITED_STRICT), PERMIT),
         row(Eth5, "who owns nothing has only what is pinned to it", asks(Eth5, PINNED_TO_MUTE), PERMIT),
@@ -251,15 +254,16 @@ fn answered() -> Vec<Row> {
     let elsewhere = Mac([2, 0, 0, 0, 0, 0x77]);
     let audited = Expect::Audit(Reason::AnsweredRequest);
     let deferred = Expect::Drop(Reason::DeferredRequest);
-    let contested = Expect::Stand(Reason::ContestedRequest);
+    let contested = Expect::Drop(Reason::ContestedRequest);
     let away = asks(Eth1, ANSWERED).to(elsewhere);
     vec![
         row(Eth0, "on another device it is hidden", asks(Eth0, ANSWERED), ASKED),
         row(Eth1, "what asks another station for it is not answered", away, PERMIT),
         row(Eth1, "what nobody has is answered as is said", asks(Eth1, ANSWERED_WITH), Expect::AnswerWith(GIVEN)).by(Answer),
+        row(Eth1, "who was told so revalidates by that", asks(Eth1, ANSWERED_WITH).to(GIVEN), Expect::AnswerWith(GIVEN)).by(Answer),
         row(Eth0, "and nowhere else", asks(Eth0, ANSWERED_WITH), PERMIT),
         row(Eth1, "under audit the kernel answers", asks(Eth1, ANSWERED_AUDITED), audited).by(Answer),
-        row(Eth1, "what another claims is left to it", asks(Eth1, CONTESTED), contested).by(Answer),
+        row(Eth1, "what another claims is not answered", asks(Eth1, CONTESTED), contested).by(Answer),
         row(Eth1, "and so is a probe", probe(peer, CONTESTED), contested).by(Answer),
         row(Eth1, "but not by force", asks(Eth1, FORCED), ANSWER).by(Answer),
         row(Eth1, "its claim passes", announcement(peer, CONTESTED), PERMIT),
