@@ -29,11 +29,11 @@ pub use self::{
 
 /// Changes whenever the layout of a map does: state in the kernel with another number is another
 /// version's.
-pub const VERSION: u32 = 5;
+pub const VERSION: u32 = 6;
 
 /// Older versions whose rules, as [`Rule::reader`] has them, and whose notes of user space are
 /// known: what they guard can be brought over.
-pub const FORMER: &[u32] = &[1, 2, 3, 4];
+pub const FORMER: &[u32] = &[1, 2, 3, 4, 5];
 
 /// How many single addresses there is room for, on every device and on single ones together.
 pub const MAX_ADDRESSES: u32 = 1 << 20;
@@ -70,6 +70,9 @@ pub mod map {
     pub const LOW_DEVICES: &str = "LOW_DEVICES";
     /// `HashMap` from any other interface index to [`super::Device`]. User space writes it.
     pub const DEVICES: &str = "DEVICES";
+    /// `HashMap` from the hardware address of each device of the host, guarded or not, as
+    /// [`super::Mac::pack`] has it, to its interface index. User space writes it.
+    pub const STATIONS: &str = "STATIONS";
     /// `PerCpuArray` of [`super::Counters`] by interface index, for those below
     /// [`super::LOW_INDEXES`]. The programs count in it, user space clears the rows of devices that
     /// are gone.

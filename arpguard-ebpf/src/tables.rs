@@ -37,6 +37,9 @@ static LOW_DEVICES: Array<Device> = Array::with_max_entries(LOW_INDEXES, 0);
 #[map]
 static DEVICES: HashMap<u32, Device> = HashMap::with_max_entries(MAX_DEVICES, BPF_F_NO_PREALLOC);
 
+#[map]
+static STATIONS: HashMap<u64, u32> = HashMap::with_max_entries(MAX_DEVICES, BPF_F_NO_PREALLOC);
+
 /// The maps, as the judge sees them.
 pub(crate) struct Maps;
 
@@ -73,6 +76,14 @@ impl Tables for Maps {
     fn mac(&self, device: u32) -> Option<Mac> {
         Device::from_bytes(find_device(device).to_ne_bytes()).map(|device| device.mac)
     }
+}
+
+/// Whether a device of this host has this hardware address: a host that speaks by another device on the
+/// same segment is no other machine.
+#[inline(always)]
+pub(crate) fn is_own(mac: Mac) -> bool {
+    // SAFETY: as in `exact`.
+    unsafe { STATIONS.get(mac.pack()) }.is_some()
 }
 
 #[inline(always)]

@@ -18,6 +18,7 @@ use aya_ebpf::{
 use crate::{
     count::count,
     report::{Tell, report},
+    tables::is_own,
 };
 
 /// Made as a whole when it is loaded: a claim takes the room of the oldest.
@@ -69,6 +70,9 @@ fn note(device: u32, address: u32, sha: Mac) -> bool {
     // SAFETY: the helper takes nothing.
     let now = unsafe { bpf_ktime_get_ns() };
     let Some(claim) = CLAIMS.get_ptr_mut(key) else {
+        if is_own(sha) {
+            return false;
+        }
         // Where another CPU was faster, its claim stands: this one is heard again soon.
         let _ = CLAIMS.insert(key, Claim::first(sha, now), u64::from(BPF_NOEXIST));
         return false;
@@ -81,6 +85,7 @@ fn note(device: u32, address: u32, sha: Mac) -> bool {
             claim.seen = now;
             false
         }
+        Heard::Another(_) if is_own(sha) => false,
         Heard::Another(claim) => CLAIMS.insert(key, claim, u64::from(BPF_ANY)).is_ok(),
     }
 }

@@ -222,7 +222,10 @@ impl Session {
                 None => datapath.forget(index)?,
             }
         }
-        datapath.know(&present)
+        datapath.know(&present)?;
+        let own = self.host.devices.iter();
+        let stations = own.filter_map(|device| Some((device.mac?, device.index)));
+        datapath.know_stations(&stations.collect())
     }
 
     /// Forgets who has claimed the addresses of `prefixes` on devices.

@@ -3,8 +3,9 @@
 //! What is attached is read from the kernel each time. The egress hook comes first, so there is no
 //! moment at which a device is silent to requests and leaks in its own.
 
-use std::{io, os::fd::OwnedFd};
+use std::{collections::BTreeMap, io, os::fd::OwnedFd};
 
+use arpguard_common::wire::Mac;
 use aya::programs::loaded_programs;
 use aya_obj::generated::{BPF_F_BEFORE, XDP_FLAGS_DRV_MODE, XDP_FLAGS_SKB_MODE};
 use nix::errno::Errno;
@@ -184,6 +185,15 @@ impl Datapath {
     /// Where the kernel refuses.
     pub fn know(&mut self, devices: &[Known]) -> Result<()> {
         self.maps.set_devices(devices)
+    }
+
+    /// Tells the programs which stations are this host: the hardware addresses of all of its devices,
+    /// with their interface indexes.
+    ///
+    /// # Errors
+    /// Where the kernel refuses.
+    pub fn know_stations(&mut self, own: &BTreeMap<Mac, u32>) -> Result<()> {
+        self.maps.set_stations(own)
     }
 
     /// Forgets a device that is gone from the namespace.

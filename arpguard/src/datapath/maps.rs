@@ -7,6 +7,7 @@ mod devices;
 mod notes;
 mod rules;
 mod source;
+mod stations;
 mod terms;
 
 use std::{
@@ -63,6 +64,7 @@ pub struct Maps {
     prefixes: LpmTrie<MapData, Bytes, Bytes>,
     local: LpmTrie<MapData, Bytes, Bytes>,
     devices: DeviceMaps,
+    stations: HashMap<MapData, Bytes, u32>,
     counters: CounterMaps,
     meters: PerCpuHashMap<MapData, u32, Meters>,
     claims: ClaimMap,
@@ -104,6 +106,7 @@ impl Maps {
                 low: source.typed(map::LOW_DEVICES, Map::Array)?,
                 others: source.typed(map::DEVICES, Map::HashMap)?,
             },
+            stations: source.typed(map::STATIONS, Map::HashMap)?,
             counters: CounterMaps::take(&mut source)?,
             meters: source.typed(map::METERS, Map::PerCpuHashMap)?,
             claims: source.typed(map::CLAIMS, Map::LruHashMap)?,

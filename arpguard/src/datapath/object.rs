@@ -43,6 +43,7 @@ const MAPS: &[&str] = &[
     map::LOCAL,
     map::LOW_DEVICES,
     map::DEVICES,
+    map::STATIONS,
     map::LOW_COUNTERS,
     map::COUNTERS,
     map::LISTENER,

@@ -16,6 +16,7 @@ pub struct Maps {
     prefixes: LpmTrie<MapData, Bytes, Bytes>,
     local: LpmTrie<MapData, Bytes, Bytes>,
     devices: DevicesMap,
+    stations: HashMap<MapData, Bytes, u32>,
 }
 
 impl Maps {
@@ -32,6 +33,7 @@ impl Maps {
             prefixes: pins.map(map::PREFIXES, Map::LpmTrie),
             local: pins.map(map::LOCAL, Map::LpmTrie),
             devices: pins.devices(),
+            stations: pins.map(map::STATIONS, Map::HashMap),
         }
     }
 
@@ -53,6 +55,9 @@ impl Maps {
             self.claims.remove(&key)?;
         }
         self.devices.clear()?;
+        for key in self.stations.keys().collect::<Result<Vec<_>, _>>()? {
+            self.stations.remove(&key)?;
+        }
         for trie in [&mut self.prefixes, &mut self.local] {
             for key in trie.keys().collect::<Result<Vec<_>, _>>()? {
                 trie.remove(&key)?;
@@ -77,6 +82,7 @@ impl Maps {
         }
         for (device, mac) in &drawn.macs {
             self.devices.set(*device, Device::new(*mac))?;
+            self.stations.insert(mac.pack().to_ne_bytes(), device, 0)?;
         }
         self.shape.set(0, Extent::of(drawn.shape()).to_words(), 0)
     }

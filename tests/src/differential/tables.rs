@@ -124,8 +124,12 @@ pub fn key(slot: u32, address: Ipv4Addr) -> Key {
 }
 
 impl Drawn {
-    /// Notes who claims an address on a device; tells whether it is another than the last.
+    /// Notes who claims an address on a device; tells whether it is another than the last. What this
+    /// host says on another device is no claim.
     pub fn hear(&self, device: u32, address: Ipv4Addr, mac: Mac) -> bool {
+        if self.macs.values().any(|own| *own == mac) {
+            return false;
+        }
         let key = Key::new(Book::Own, device, address);
         let last = self.claims.borrow_mut().insert(key, mac);
         last.is_some_and(|last| last != mac)

@@ -7,7 +7,7 @@ use std::{
 };
 
 /// A point, and the name of the ground on which a test kills there.
-const KILLED: [(&str, &str); 43] = [
+const KILLED: [(&str, &str); 44] = [
     ("address/add", "add-to"),
     ("address/remove", "del-from"),
     ("journal/create", "hide"),
@@ -34,6 +34,7 @@ const KILLED: [(&str, &str); 43] = [
     ("map/rule", "hide"),
     ("map/rule/remove", "unhide"),
     ("map/shape", "hide"),
+    ("map/station", "hide"),
     ("map/terms", "pin-route"),
     ("pin", "hide"),
     ("pin/move", "layout"),
