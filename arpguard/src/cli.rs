@@ -80,12 +80,14 @@ impl Context {
         found
     }
 
-    /// What is loaded, as far as this process may know.
+    /// What is loaded, as far as this process may know. Nothing is mounted, changed or waited for.
     async fn glimpse(&self) -> Option<Reader> {
         if self.agent().await.ok()?.is_some() {
             return None;
         }
-        Reader::open(&Store::Pinned(self.pins().ok()?)).await.ok()
+        check_privileges().ok()?;
+        let pins = Pins::find(self.bpffs.as_deref(), &self.identity).ok()??;
+        Reader::open_as_it_is(&Store::Pinned(pins)).await.ok()
     }
 
     /// The socket of the agent that may hold the state.

@@ -5,6 +5,7 @@
 )]
 
 use std::{
+    fs,
     net::Ipv4Addr,
     process::{Child, Command, Stdio},
 };
@@ -14,6 +15,8 @@ use arpguard_tests::{
     arp::{self, AD, Frame, IEEE_802, Q},
     cluster::Cluster,
     lab::{Namespace, Output, Port, Segment, Wire, arpguard, patience},
+    pins::Pins,
+    running::{Agent, Directory, eventually},
     server::real_server,
 };
 use nix::{
@@ -393,6 +396,102 @@ ADDRESS         MAC  FORMS
 ";
     let why = "arpguard: probe: 192.168.18.10: this host has it, and no host hears itself\n";
     assert_eq!(probe(&server, line), told(0, table, why));
+}
+
+#[test]
+fn nothing_is_expected_of_what_this_host_has_itself() {
+    let (server, peer) = real_server();
+    let port = Port::open(&peer, "eth0");
+    let why = "arpguard: probe: 192.168.18.10: this host has it, and no host hears itself; probe \
+               from another host\n";
+    for expected in ["none", DIRECTOR] {
+        let line = format!("probe 192.168.18.10 --dev eth0 --expect {expected}");
+        assert_eq!(probe(&server, &line), told(1, "", why));
+    }
+    assert_eq!(port.drain(), [[0; 0]; 0]);
+    // Of a prefix, the others are asked for.
+    let line = "probe 192.168.18.8/30 --dev eth0 --expect none --form broadcast --timeout 20";
+    let none = "none of 4 addresses is answered by anybody\n";
+    assert_eq!(probe(&server, line), told(0, none, ""));
+}
+
+#[test]
+fn an_agent_that_holds_the_state_is_asked_what_it_shields() {
+    let (server, _peer) = real_server();
+    let directory = Directory::new("probe-held");
+    let socket = directory.file("sock");
+    let script = format!(
+        "umount -l /sys/fs/bpf; exec setpriv --bounding-set -sys_admin {} --socket {socket} \
+         run --hide 192.168.18.102",
+        arpguard().display()
+    );
+    let mut command = server.command("unshare");
+    let isolated = ["-m", "-p", "-f", "--kill-child", "--mount-proc", "sh", "-c"];
+    command.args(isolated).arg(&script).stderr(Stdio::null());
+    let _agent = Agent::of(command);
+    let ask = |line: &str| {
+        let mut command = server.command(arpguard());
+        command.args(["--socket", &socket]);
+        Output::of(command.args(line.split_whitespace()))
+    };
+    eventually("the agent guards", || {
+        ask("list").stdout.contains("192.168.18.102")
+    });
+    assert!(ask("hide 192.168.18.101 192.168.18.103 --shield").success());
+    assert!(ask("hide 192.168.18.103 --shield --audit").success());
+    let output = ask("probe 192.168.18.101 --dev eth0 --expect none");
+    let why = "arpguard: probe: 192.168.18.101: this host shields it, and so does not hear who \
+               claims it; probe from another host\n";
+    assert_eq!(output.told(), (Some(1), "", why));
+    for free in ["192.168.18.102", "192.168.18.103"] {
+        let line = format!("probe {free} --dev eth0 --expect none --timeout 20 --retry 1");
+        assert_eq!(ask(&line).status.code(), Some(0));
+    }
+}
+
+#[test]
+fn nothing_is_mounted_or_waited_for() {
+    let (server, _peer) = real_server();
+    // Process 1 is this one's own, so there is no other file system to look at.
+    let script = format!(
+        "umount -l /sys/fs/bpf; {} probe {VIP} --dev eth0 --form broadcast --timeout 20; \
+         stat -f -c %T /sys/fs/bpf",
+        arpguard().display()
+    );
+    let mut command = server.command("unshare");
+    let output = Output::of(command.args(["-m", "-p", "-f", "--mount-proc", "sh", "-c", &script]));
+    assert!(!output.stdout.contains("bpf_fs"), "{output}");
+    assert!(output.stdout.contains("no answer"), "{output}");
+    // A change is under way, or its process has died.
+    server.guard("hide 192.168.18.102 --shield");
+    let journal = Pins::of(&server).directory().join("journal");
+    fs::create_dir(&journal).unwrap();
+    let line = "probe 192.168.18.102 --dev eth0 --expect none";
+    let why = "arpguard: probe: 192.168.18.102: this host shields it, and so does not hear who \
+               claims it; probe from another host\n";
+    assert_eq!(probe(&server, line), told(1, "", why));
+    assert!(journal.exists());
+    fs::remove_dir(&journal).unwrap();
+}
+
+#[test]
+fn every_address_is_asked_for_in_turn_as_often_as_is_told_at_any_rate() {
+    let (server, peer) = real_server();
+    let port = Port::open(&peer, "eth0");
+    let line =
+        "probe 192.168.18.96/28 --dev eth0 --form probe --form broadcast --retry 2 --timeout 20";
+    let (own, rip) = (Mac([2, 0, 0, 0, 0, 0x10]), [192, 168, 18, 10].into());
+    let targets = || (96..112).map(|last| Ipv4Addr::new(192, 168, 18, last));
+    let probes: Vec<_> = targets().map(|target| arp::probe(own, target)).collect();
+    let requests: Vec<_> = targets()
+        .map(|target| arp::request(own, rip, target))
+        .collect();
+    let expected = [requests.clone(), requests, probes.clone(), probes].concat();
+    for rate in ["200", "1000000"] {
+        let (status, ..) = probe(&server, &format!("{line} --rate {rate}"));
+        assert_eq!(status, Some(0));
+        assert_eq!(frames(&port), expected, "{rate}");
+    }
 }
 
 #[test]

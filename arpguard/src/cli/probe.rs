@@ -18,6 +18,7 @@ use super::{Context, FOUND, args, print};
 use crate::{
     arp::{self, Answers, Expectation, Outcome, Probe, findings},
     device::Device,
+    doctor::Policy,
     error::{Error, Result},
     host::{self, Host},
     render::{
@@ -27,6 +28,7 @@ use crate::{
 };
 
 const PROBE: &str = "probe";
+const ITSELF: &str = "this host has it, and no host hears itself";
 
 pub(super) async fn run(context: &Context, arguments: args::Probe) -> Result<ExitCode> {
     let Context {
@@ -45,9 +47,11 @@ pub(super) async fn run(context: &Context, arguments: args::Probe) -> Result<Exi
         false => error.usage(),
     })?;
     check_sender(&host, arguments.from)?;
-    if let Some(shielded) = shielded(context, device.index, &targets).await {
-        let why = "this host shields it, and so does not hear who claims it";
-        return Err(Error::new(PROBE, shielded, why).advise("probe from another host"));
+    let named = singles(&prefixes);
+    let expected = arguments.expect;
+    if let Some((address, why)) = unheard(context, &host, device, &targets, &named, expected).await
+    {
+        return Err(Error::new(PROBE, address, why).advise("probe from another host"));
     }
     let probe = Probe {
         targets: targets.into_iter().collect(),
@@ -59,11 +63,10 @@ pub(super) async fn run(context: &Context, arguments: args::Probe) -> Result<Exi
         rate: arguments.rate,
         listen: arguments.listen,
     };
-    let named = singles(&prefixes);
     remark_on_senders(&host, device, &probe, &named);
     let mut answers = Answers::default();
     let ended = probe.run(device, &mut answers);
-    let expected = arguments.expect.unwrap_or(Expectation::One);
+    let expected = expected.unwrap_or(Expectation::One);
     let mut found = findings(&answers, &probe.targets, &named, expected);
     if arguments.all_local {
         found.retain(|finding| finding.outcome == Outcome::Flux);
@@ -103,19 +106,46 @@ fn check_sender(host: &Host, from: Option<Ipv4Addr>) -> Result<()> {
     }
 }
 
+/// An address of which this host cannot know who answers for it, and why.
+async fn unheard(
+    context: &Context,
+    host: &Host,
+    device: &Device,
+    targets: &BTreeSet<Ipv4Addr>,
+    named: &BTreeSet<Ipv4Addr>,
+    expected: Option<Expectation>,
+) -> Option<(Ipv4Addr, &'static str)> {
+    if let Some(shielded) = shielded(context, device, targets).await {
+        let why = "this host shields it, and so does not hear who claims it";
+        return Some((shielded, why));
+    }
+    expected?;
+    let own = named
+        .iter()
+        .find(|address| host.owner(**address).is_some())?;
+    Some((*own, ITSELF))
+}
+
 /// An address whose claims arpguard keeps from this host, as far as this process may know that.
 async fn shielded(
     context: &Context,
-    device: u32,
+    device: &Device,
     targets: &BTreeSet<Ipv4Addr>,
 ) -> Option<Ipv4Addr> {
+    let mut targets = targets.iter().copied();
+    if let Some(agent) = context.agent().await.ok()? {
+        let policy = Policy::of(agent).await.ok()?;
+        return targets.find(|address| {
+            let rule = policy.rule(&device.name, *address);
+            rule.is_some_and(|rule| rule.shield && !rule.audit)
+        });
+    }
     let reader = context.glimpse().await?;
-    let view = View::new(&reader.datapath()?.maps, device);
-    let shields = |address: &&Ipv4Addr| {
-        view.rule(**address)
-            .is_some_and(|rule| rule.shields() && rule.mode() == Mode::Enforce)
-    };
-    targets.iter().find(shields).copied()
+    let view = View::new(&reader.datapath()?.maps, device.index);
+    targets.find(|address| {
+        let rule = view.rule(*address);
+        rule.is_some_and(|rule| rule.shields() && rule.mode() == Mode::Enforce)
+    })
 }
 
 fn remark_on_senders(host: &Host, device: &Device, probe: &Probe, named: &BTreeSet<Ipv4Addr>) {
@@ -127,7 +157,7 @@ fn remark_on_senders(host: &Host, device: &Device, probe: &Probe, named: &BTreeS
     }
     for address in named {
         if host.owner(*address).is_some() {
-            remark(address, "this host has it, and no host hears itself");
+            remark(address, ITSELF);
         }
     }
 }

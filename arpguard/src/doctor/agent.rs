@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{Guard, Rule};
+use super::{Guard, Policy, Rule};
 use crate::{
     control::Agent,
     error::{Error, Result},
@@ -13,6 +13,16 @@ use crate::{
 #[derive(Deserialize)]
 struct Status {
     devices: Vec<Guard>,
+}
+
+impl Policy {
+    /// What an agent enforces that holds the state.
+    ///
+    /// # Errors
+    /// Where it gives no answer, or not this one.
+    pub async fn of(agent: Agent) -> Result<Self> {
+        Ok(rules(agent).await?.into_iter().collect())
+    }
 }
 
 /// Asks for the rules.
