@@ -7,6 +7,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
+    net::Ipv4Addr,
 };
 
 use arpguard_common::{
@@ -18,7 +19,7 @@ use arpguard_tests::{
     cases::{Case, Direction, Judged, cases, is_reply},
     fixture::{Device, RIP, RealServer, VIP},
     kernel::tc_hook,
-    lab::{Namespace, Output, Wire, arpguard, find_faulty, patience, skip},
+    lab::{Namespace, Output, Passer, Port, Wire, arpguard, find_faulty, patience, skip},
     pair::Pair,
     pins::Pins,
     running::Directory,
@@ -189,6 +190,11 @@ fn every_row(
     let server = RealServer::new();
     server.guard(&format!("--attach {attach}"));
     let counters = Pins::of(&server.host).counters();
+    // Without one, the other end gets no answer of native XDP.
+    let native = Device::ALL.iter().filter(|_| attach == "native");
+    let _passers: Vec<_> = native
+        .map(|device| Passer::attach(&server.peer, device.name()))
+        .collect();
     let directory = Directory::new(name);
     let pairs: BTreeMap<Device, Pair> = Device::ALL
         .into_iter()
@@ -238,6 +244,44 @@ fn every_row(
 #[test]
 fn it_agrees_with_a_veth_pair_on_every_row_of_the_table_at_the_tc_hook() {
     every_row("rows-tc", "tc", explain);
+}
+
+#[test]
+fn it_agrees_with_a_veth_pair_on_every_row_of_the_table_at_native_xdp() {
+    every_row("rows-native", "native", explain);
+}
+
+#[test]
+fn it_says_that_nobody_may_get_what_native_xdp_answers_on_veth() {
+    let (server, peer) = hiding("--attach native");
+    let line = "192.168.18.10 --from 192.168.18.101 --unicast";
+    let (_, text) = explain(&server, line);
+    let then = "then     the answer of the program leaves: reply 192.168.18.10 is-at \
+                02:00:00:00:00:10 (02:00:00:00:00:10 > 02:00:00:00:00:01); answers are lost unless \
+                the peer has an XDP program too\n";
+    assert!(text.ends_with(then), "{text}");
+    let (_, json) = explain(&server, &format!("{line} -o json"));
+    let note = "answers are lost unless the peer has an XDP program too";
+    assert_eq!(objects(&json)[0]["note"], note);
+    // It is so.
+    let asker = Port::open(&peer, "eth0");
+    let (mac, own) = (Mac([2, 0, 0, 0, 0, 1]), Mac([2, 0, 0, 0, 0, 0x10]));
+    let (vip, rip) = ([192, 168, 18, 101].into(), [192, 168, 18, 10].into());
+    let last = [192, 168, 18, 129].into();
+    let asks = || {
+        asker.send(&arp::request(mac, vip, rip).to(own).bytes());
+        asker.send(&arp::request(mac, last, rip).bytes());
+        let to = |frame: &[u8], tpa: Ipv4Addr| {
+            arp::Frame::read(frame).is_some_and(|arp| arp.op == arp::REPLY && arp.tpa == tpa)
+        };
+        let heard = asker.until(|frame| to(frame, last));
+        heard.iter().any(|frame| to(frame, vip))
+    };
+    assert!(!asks());
+    // To others than veth's driver it says nothing.
+    server.guard("hide 192.168.18.101 --rip 192.168.18.10 --attach tc");
+    assert!(asks());
+    assert!(!explain(&server, line).1.contains("answers are lost"));
 }
 
 #[test]
@@ -439,7 +483,7 @@ then     the kernel answers nothing: arp_ignore is 1 on eth0, and 192.168.18.103
         (
             0,
             format!(
-                r#"{{"frame":null,"device":"eth0","index":{index},"direction":"sent","kind":"announcement","operation":1,"sha":"02:00:00:00:00:10","spa":"192.168.18.101","tha":"00:00:00:00:00:00","tpa":"192.168.18.101","source":"02:00:00:00:00:10","destination":"ff:ff:ff:ff:ff:ff","hook":"{hook}","program":"arpguard_out","attached":true,"reason":"leaking_announcement","outcome":"dropped","policy":"hide","audit":false,"rule":{{"policy":"hide","address":"192.168.18.101/32","device":null,"rip":"192.168.18.10","shield":false,"audit":false,"same_subnet":false,"promoted":false,"mac":null,"when":null,"forced":false}},"rip":null,"out":null,"kernel":null,"reply":null,"answer":null,"sender":null,"leak":null}}
+                r#"{{"frame":null,"device":"eth0","index":{index},"direction":"sent","kind":"announcement","operation":1,"sha":"02:00:00:00:00:10","spa":"192.168.18.101","tha":"00:00:00:00:00:00","tpa":"192.168.18.101","source":"02:00:00:00:00:10","destination":"ff:ff:ff:ff:ff:ff","hook":"{hook}","program":"arpguard_out","attached":true,"reason":"leaking_announcement","outcome":"dropped","policy":"hide","audit":false,"rule":{{"policy":"hide","address":"192.168.18.101/32","device":null,"rip":"192.168.18.10","shield":false,"audit":false,"same_subnet":false,"promoted":false,"mac":null,"when":null,"forced":false}},"rip":null,"out":null,"kernel":null,"reply":null,"answer":null,"note":null,"sender":null,"leak":null}}
 "#
             )
         )

@@ -51,6 +51,9 @@ pub struct Guarded {
     pub program: String,
     /// Whether it has the very instructions of the one that is attached.
     pub is_attached: bool,
+    /// What is noted of the hook, as in `status`.
+    #[serde(default)]
+    pub note: String,
 }
 
 /// What became of one frame.
@@ -180,6 +183,7 @@ impl Question {
             hook: hook.to_owned(),
             program: trial.program().to_owned(),
             is_attached: trial.is_attached(),
+            note: attached.note.clone(),
         });
         Ok(Judgement { guarded, frames })
     }

@@ -11,7 +11,7 @@ use arpguard_common::{
 };
 use serde::Serialize;
 
-use super::words::{kernel, name, rewritten, shown};
+use super::words::{kernel, name, rewritten, shown, transmitted};
 use crate::{
     datapath::Outcome,
     explain::{Account, Judged, Ruled, Then},
@@ -45,6 +45,7 @@ struct Object<'a> {
     kernel: Option<Kernel>,
     reply: Option<Verdict>,
     answer: Option<String>,
+    note: Option<&'a str>,
     sender: Option<Sender>,
     leak: Option<Rule>,
 }
@@ -107,6 +108,7 @@ pub(crate) fn json(out: &mut dyn Write, account: &Account, host: &Host) -> io::R
         }),
         reply: reply.map(|reply| Verdict::of(reply)),
         answer: account.answer().map(hexadecimal),
+        note: transmitted(account),
         sender: account.sender.as_ref().map(|sender| Sender {
             arp_announce: sender.arp_announce,
             address: sender.address,

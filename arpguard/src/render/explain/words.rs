@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use arpguard_common::verdict::{Mode, Policy, Reason};
 
 use crate::{
-    datapath::{Outcome, Place},
+    datapath::{Ingress, Outcome, Place},
     explain::{Account, Heard, Judged, Reaction, Ruled, Then, Why},
     host::Host,
     render::rules::Rule,
@@ -119,13 +119,12 @@ pub(super) fn then(account: &Account) -> String {
             }
             Some(_) | None => format!("it leaves by {device}"),
         },
-        Then::Leaves => match Heard::read(&account.judged.frame) {
-            Some(answer) => format!(
-                "the answer of the program leaves: {}",
-                super::frame(&answer)
-            ),
-            None => "the answer of the program leaves".to_owned(),
-        },
+        Then::Leaves => {
+            let answer = Heard::read(&account.judged.frame).map(|told| super::frame(&told));
+            let answer = answer.map_or_else(String::new, |answer| format!(": {answer}"));
+            let but = transmitted(account).map_or_else(String::new, |note| format!("; {note}"));
+            format!("the answer of the program leaves{answer}{but}")
+        }
         Then::Kernel { reaction, reply } => {
             let said = kernel(reaction, device);
             match reply {
@@ -134,6 +133,14 @@ pub(super) fn then(account: &Account) -> String {
             }
         }
     }
+}
+
+/// What the driver lacks that transmits what XDP answers.
+pub(super) fn transmitted(account: &Account) -> Option<&str> {
+    let guarded = account.guarded.as_ref()?;
+    let by_driver = guarded.hook == Ingress::Native.name() && !account.is_sent;
+    let note = guarded.note.as_str();
+    (by_driver && matches!(account.then, Then::Leaves) && !note.is_empty()).then_some(note)
 }
 
 /// What becomes of the kernel's reply on its way out.
