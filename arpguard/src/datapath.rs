@@ -17,6 +17,7 @@ mod living;
 mod lock;
 mod maps;
 mod object;
+mod others;
 mod program;
 mod requests;
 mod script;
@@ -42,6 +43,7 @@ pub use self::{
     events::{Events, Interest},
     hooks::{Attached, Egress, Ingress, Mode},
     maps::{Checks, Known, Left, Maps, Totals},
+    others::{Other, name, others},
     requests::Requests,
     script::{Script, Write, script, table},
     store::{Held, Keeper, Store},

@@ -13,6 +13,7 @@ mod guards;
 mod hardware;
 mod kernel;
 mod observe;
+mod others;
 mod policy;
 mod rules;
 mod settings;
@@ -35,6 +36,7 @@ pub fn judge(facts: &Facts) -> Vec<Finding> {
         subnets::judge,
         children::judge,
         guards::judge,
+        others::judge,
         hardware::judge,
         kernel::judge,
         daemons::judge,

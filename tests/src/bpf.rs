@@ -18,6 +18,7 @@ const BPF_PROG_TEST_RUN: libc::c_long = 10;
 const BPF_PROG_QUERY: libc::c_long = 16;
 const BPF_LINK_CREATE: libc::c_long = 28;
 const BPF_XDP: u32 = 37;
+const BPF_TCX_EGRESS: u32 = 47;
 const BPF_TCX_INGRESS: u32 = 46;
 const XDP_FLAGS_DRV_MODE: u32 = 1 << 2;
 const BPF_F_XDP_HAS_FRAGS: u32 = 1 << 5;
@@ -55,6 +56,7 @@ struct Load {
     log: u64,
     version: u32,
     flags: u32,
+    name: [u8; 16],
 }
 
 /// The first fields of `union bpf_attr` for `BPF_PROG_QUERY`.
@@ -142,6 +144,7 @@ impl Program {
             program: code.as_ptr().addr() as u64,
             license: c"GPL".as_ptr().addr() as u64,
             flags,
+            name: *b"somebody_elses\0\0",
             ..Load::default()
         };
         Ok(Self(descriptor(bpf(BPF_PROG_LOAD, &mut load)?)))
@@ -149,14 +152,23 @@ impl Program {
 
     /// Attaches it as XDP in the driver, until what is returned is dropped.
     pub fn attach(&self, namespace: &Namespace, device: &str) -> OwnedFd {
+        self.attach_at(BPF_XDP, XDP_FLAGS_DRV_MODE, namespace, device)
+    }
+
+    /// Attaches it by TCX to what is sent, until what is returned is dropped.
+    pub fn attach_tcx(&self, namespace: &Namespace, device: &str) -> OwnedFd {
+        self.attach_at(BPF_TCX_EGRESS, 0, namespace, device)
+    }
+
+    fn attach_at(&self, hook: u32, flags: u32, namespace: &Namespace, device: &str) -> OwnedFd {
         let mut link = Link {
             program: self.0.as_raw_fd(),
             device: namespace.enter(|| if_nametoindex(device)).unwrap(),
-            hook: BPF_XDP,
-            flags: XDP_FLAGS_DRV_MODE,
+            hook,
+            flags,
         };
         let made = namespace.enter(|| bpf(BPF_LINK_CREATE, &mut link));
-        descriptor(made.unwrap_or_else(|error| panic!("XDP on {device}: {error}")))
+        descriptor(made.unwrap_or_else(|error| panic!("hook {hook} of {device}: {error}")))
     }
 
     /// Sends a frame through it so many times, as a network card would bring it

@@ -15,7 +15,9 @@ use std::{
 use arpguard_common::wire::Mac;
 use arpguard_tests::{
     arp,
+    bpf::{Kind, Program, TC_NEXT, XDP_PASS},
     former::lay_out,
+    kernel::{Feature, lacks},
     lab::{Namespace, Output, Port, Wire, arpguard},
     running::{Agent, Directory, eventually},
     server::{pins, real_server},
@@ -320,6 +322,9 @@ fn guarded_devices_are_examined() {
     let (server, peer) = real_server();
     server.guard("hide 192.168.18.101 --attach generic --add-to lo");
     cured(&server, "hook", "note", &[]);
+    // What native XDP on veth answers, a peer without XDP does not get.
+    server.guard("hide 192.168.18.101 --attach native");
+    cured(&server, "hook", "warning", &[]);
     second(&server, &peer, "eth1");
     cured(&server, "unguarded", "warning", &["no_rip"]);
     cured(&server, "no_rip", "note", &[]);
@@ -560,6 +565,52 @@ fn another_xdp_program_is_told_without_a_command() {
 }
 
 #[test]
+fn what_others_have_attached_is_told_before_arpguard_is_loaded() {
+    let (server, _peer) = real_server();
+    // A program that is not BPF's is told by its kind.
+    server.sh("tc qdisc add dev eth0 clsact");
+    let mut tc = server.command("tc");
+    let filter = "filter add dev eth0 ingress bpf direct-action bytecode";
+    tc.args(filter.split(' ')).arg("1,6 0 0 0");
+    assert!(Output::of(&mut tc).success());
+    let (status, found) = examine(&server);
+    assert_eq!(
+        (status, checks(&found)),
+        (0, vec![("other_tc", "note", "eth0")])
+    );
+    let what = "TC programs of others are attached: \"bpf\" (clsact, received)";
+    assert_eq!(found[0]["what"], what);
+    server.sh("tc qdisc del dev eth0 clsact");
+    let xdp = Program::returning(Kind::Xdp, XDP_PASS).attach(&server, "eth0");
+    let told = |found: &[Value]| found[0]["what"].as_str().unwrap().to_owned();
+    let (_, found) = examine(&server);
+    assert_eq!(checks(&found), [("other_xdp", "note", "eth0")]);
+    let what = told(&found);
+    let name = "the XDP program \"somebody_elses\" (id ";
+    assert!(what.starts_with(name), "{what}");
+    // With arpguard's own beside it, which are not told.
+    server.guard("hide 192.168.18.101");
+    let (_, found) = examine(&server);
+    assert_eq!(checks(&found), [("other_xdp", "note", "eth0")]);
+    assert_eq!(told(&found), what);
+    drop(xdp);
+    assert_eq!(examine(&server), (0, Vec::new()));
+    if lacks(Feature::Tcx) {
+        return;
+    }
+    let tcx = Program::returning(Kind::Tc, TC_NEXT).attach_tcx(&server, "eth0");
+    let (_, found) = examine(&server);
+    assert_eq!(checks(&found), [("other_tc", "note", "eth0")]);
+    let what = told(&found);
+    let name = "TC programs of others are attached: \"somebody_elses\" (id ";
+    assert!(
+        what.starts_with(name) && what.ends_with(", tcx, sent)"),
+        "{what}"
+    );
+    drop(tcx);
+}
+
+#[test]
 fn rules_of_another_time_are_found() {
     let (server, peer) = real_server();
     server.sh("ip addr add 192.168.18.11/24 dev eth0");
@@ -769,6 +820,8 @@ fn without_privileges_it_says_what_it_could_not_see() {
 warning  192.168.18.101: on lo, and answered for on eth0, unless arpguard hides it
          Linux answers for each address of the host, and takes the traffic of the VIP away from the director
          $ arpguard hide 192.168.18.101 --rip auto
+
+unseen   read the TCX programs: eth0: Operation not permitted; run it as root, or with CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON and CAP_SYS_ADMIN
 
 unseen   what is hidden: use BPF: this process: it lacks CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN; run it as root, or with CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON and CAP_SYS_ADMIN
 

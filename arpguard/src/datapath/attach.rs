@@ -6,7 +6,6 @@
 use std::{collections::BTreeMap, io, os::fd::OwnedFd};
 
 use arpguard_common::wire::Mac;
-use aya::programs::loaded_programs;
 use aya_obj::generated::{BPF_F_BEFORE, XDP_FLAGS_DRV_MODE, XDP_FLAGS_SKB_MODE};
 use nix::errno::Errno;
 
@@ -14,7 +13,7 @@ use super::{
     Attached, Datapath, Egress, Hook, Ingress, Mode, clsact,
     hooks::Side,
     maps::{Known, Note},
-    sys,
+    name, sys,
 };
 use crate::{
     device::Device,
@@ -227,12 +226,8 @@ impl Datapath {
         if found.program == self.programs.of(Hook::Xdp).id {
             return Ok(None);
         }
-        let name = loaded_programs()
-            .flatten()
-            .find(|program| program.id() == found.program)
-            .and_then(|program| program.name_as_str().map(|name| format!("{name:?} ")))
-            // The kernel tells the names to CAP_SYS_ADMIN alone.
-            .unwrap_or_default();
+        let name = name(found.program).map(|name| format!("{name:?} "));
+        let name = name.unwrap_or_default();
         Ok(Some(format!("{name}(id {})", found.program)))
     }
 

@@ -230,6 +230,37 @@ pub(super) async fn has(
     Ok(!own(netlink, device, side, program).await?.is_empty())
 }
 
+/// The filters of a hook: the name of each one's program, with its identifier, or else its kind.
+pub(super) async fn all(
+    netlink: &Netlink,
+    device: &Device,
+    side: Side,
+) -> Result<Vec<(String, Option<u32>)>> {
+    let filters = filters(netlink, device, side).await?;
+    let tell = |filter: &TcMessage| {
+        let (mut kind, mut name, mut program) = (String::new(), None, None);
+        for attribute in &filter.attributes {
+            match attribute {
+                TcAttribute::Kind(text) => kind.clone_from(text),
+                TcAttribute::Options(options) => {
+                    for option in options {
+                        match option {
+                            TcOption::Bpf(TcFilterBpfOption::ProgName(text)) => {
+                                name = Some(text.clone());
+                            }
+                            TcOption::Bpf(TcFilterBpfOption::ProgId(id)) => program = Some(*id),
+                            _ => {}
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        (name.unwrap_or(kind), program)
+    };
+    Ok(filters.iter().map(tell).collect())
+}
+
 fn runs(filter: &TcMessage, program: u32) -> bool {
     has_option(filter, TcFilterBpfOption::ProgId(program))
 }

@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use super::Policy;
 use crate::{
+    datapath::Other,
     device::{Address, Device, Unguardable},
     host::{Child, Hardware, Host, Processes, Release, Sysctls},
     render,
@@ -68,6 +69,10 @@ pub struct Facts {
     pub policy: Policy,
     /// How each device is guarded.
     pub guards: BTreeMap<String, Guard>,
+    /// The names of the XDP programs on devices, as far as the kernel tells them.
+    pub xdp: BTreeMap<u32, String>,
+    /// The programs of others on the TC hooks of each device.
+    pub others: BTreeMap<String, Vec<Other>>,
     /// What is known of the drivers of devices and their ports.
     pub hardware: BTreeMap<String, Hardware>,
     /// Settings of the devices.

@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use super::{Facts, Finding, Guard, Rule, Severity};
+use super::{Facts, Finding, Guard, Rule, Severity, others::is_foreign};
 use crate::device::Device;
 
 pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
@@ -10,7 +10,6 @@ pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
         [
             unguarded(facts, device),
             hook(facts, device),
-            other_xdp(facts, device),
             no_rip(facts, device),
         ]
     };
@@ -64,18 +63,27 @@ fn hook(facts: &Facts, device: &Device) -> Option<Finding> {
     let mut hiding = facts.policy.hiding();
     let rule = hiding.find(|rule| rule.is_for(&device.name));
     let note = match guard.note.as_str() {
-        "" => "why not by a better one is not known".to_owned(),
-        note => note.to_owned(),
+        "" => "why not by a better one is not known",
+        note => note,
     };
+    // Native XDP on veth transmits to nobody who has no XDP program too.
+    let loses = is_veth && guard.ingress.as_deref() == Some("xdp-native");
     Some(Finding {
         check: "hook",
-        severity: Severity::Note,
+        severity: if loses {
+            Severity::Warning
+        } else {
+            Severity::Note
+        },
         subject: device.name.clone(),
         what: format!(
             "received frames are judged by {}",
             guard.ingress.as_deref().unwrap_or("-")
         ),
-        why: format!("{attach} would cost less for each packet: {note}"),
+        why: match loses {
+            true => format!("{note}; {attach} loses none, and costs less for each packet"),
+            false => format!("{attach} would cost less for each packet: {note}"),
+        },
         // What has been tried fails again; what was told can be told otherwise.
         cure: rule
             .filter(|_| note == TOLD || is_veth)
@@ -85,32 +93,6 @@ fn hook(facts: &Facts, device: &Device) -> Option<Finding> {
 
 /// The note on a device whose hook a user has chosen.
 const TOLD: &str = "as told";
-
-fn is_foreign(guard: &Guard, device: &Device) -> bool {
-    device.xdp.is_some() && !guard.is_xdp()
-}
-
-/// Another XDP program, which frames meet first.
-fn other_xdp(facts: &Facts, device: &Device) -> Option<Finding> {
-    let guard = facts.guards.get(&device.name)?;
-    let found = device.xdp.as_ref().filter(|_| is_foreign(guard, device))?;
-    let id = format!("(id {})", found.program);
-    // The note has its name, where it was there first.
-    let told = match guard.note.contains(&id) {
-        true => guard.note.clone(),
-        false => format!("the XDP program {id} is attached"),
-    };
-    Some(Finding {
-        check: "other_xdp",
-        severity: Severity::Note,
-        subject: device.name.clone(),
-        what: format!("{told}, which is not arpguard's"),
-        why: "it sees frames first: what it answers itself arpguard cannot keep back, and judges the \
-              rest at the TC hook"
-            .to_owned(),
-        cure: None,
-    })
-}
 
 /// A guarded device without an address to take in place of a hidden one.
 fn no_rip(facts: &Facts, device: &Device) -> Option<Finding> {

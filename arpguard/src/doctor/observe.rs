@@ -60,6 +60,9 @@ pub async fn observe(netlink: &Netlink, source: Source, chosen: Vec<String>) -> 
         .map(|device| Ok((device.name.clone(), Hardware::of(&device.name)?)))
         .collect();
     facts.hardware = seen(&mut facts, "drivers", asked);
+    if let Err(error) = programs(netlink, &mut facts).await {
+        facts.unseen.push(error.to_string());
+    }
     let names = daemons::names();
     facts.processes = seen(&mut facts, "processes", Processes::named(&names));
     if facts.processes.unknown > 0 {
@@ -90,6 +93,19 @@ fn seen<T: Default>(facts: &mut Facts, what: &str, read: std::io::Result<T>) -> 
         facts.unseen.push(format!("{what}: {cause}"));
         T::default()
     })
+}
+
+/// What is attached to the devices already.
+async fn programs(netlink: &Netlink, facts: &mut Facts) -> Result<()> {
+    let devices: Vec<_> = facts.speaking().cloned().collect();
+    for device in devices {
+        let program = device.xdp.as_ref().map(|found| found.program);
+        let named = program.and_then(|program| Some((program, datapath::name(program)?)));
+        facts.xdp.extend(named);
+        let others = datapath::others(netlink, &device).await?;
+        facts.others.insert(device.name, others);
+    }
+    Ok(())
 }
 
 /// The entries of `ip neigh … proxy` that have an effect where their device forwards: the kernel asks
