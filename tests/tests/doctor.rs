@@ -18,7 +18,7 @@ use arpguard_tests::{
     bpf::{Kind, Program, TC_NEXT, XDP_PASS},
     former::lay_out,
     kernel::{Feature, lacks},
-    lab::{Namespace, Output, Port, Wire, arpguard},
+    lab::{Namespace, Output, Port, Wire, arpguard, faulty},
     running::{Agent, Directory, eventually},
     server::{pins, real_server},
 };
@@ -608,6 +608,46 @@ fn what_others_have_attached_is_told_before_arpguard_is_loaded() {
         "{what}"
     );
     drop(tcx);
+}
+
+#[test]
+fn what_a_driver_has_refused_for_its_mtu_it_takes_after_the_command() {
+    let (server, _peer) = real_server();
+    server.sh("ip tuntap add dev tap0 mode tap");
+    server.sh("ip link set tap0 mtu 9000 up");
+    server.sh("ip addr add 10.9.0.10/24 dev tap0");
+    let hide = |errno: &str| {
+        let mut command = server.command(faulty());
+        command.env("ARPGUARD_FAULT", format!("link/xdp fail {errno}"));
+        let line = "hide 192.168.18.101 --rip 192.168.18.10 --dev tap0";
+        let output = Output::of(command.args(line.split(' ')));
+        assert!(output.success(), "{output}");
+    };
+    // One that takes none at all is not asked to.
+    hide("95");
+    assert_eq!(checks(&examine(&server).1), [("hook", "note", "tap0")]);
+    server.guard("detach");
+    hide("22");
+    let (_, found) = examine(&server);
+    let all = [("hook", "note", "tap0"), ("mtu", "note", "tap0")];
+    assert_eq!(checks(&found), all);
+    mend(&server, &found[1]);
+    assert_eq!(examine(&server), (0, Vec::new()));
+    let status = server.guard("status");
+    assert!(status.contains("xdp-native"), "{status}");
+    assert!(server.sh("ip link show tap0").contains("mtu 1500 "));
+}
+
+#[test]
+fn tags_that_are_taken_out_before_generic_xdp_are_seen_at_the_tc_hook() {
+    let (server, _peer) = real_server();
+    server.sh("ip link add mv0 link eth0 type macvlan mode bridge");
+    server.sh("ip link set mv0 up");
+    server.sh("ip addr add 10.9.0.10/24 dev mv0");
+    server.guard("hide 192.168.18.101 --dev mv0 --attach generic");
+    cured(&server, "stripped_vlan", "note", &["hook"]);
+    let status = server.guard("status");
+    assert!(!status.contains("xdp"), "{status}");
 }
 
 #[test]

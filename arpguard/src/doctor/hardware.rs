@@ -1,5 +1,7 @@
 //! What drivers do that XDP has to do with.
 
+use nix::errno::Errno;
+
 use super::{Cure, Facts, Finding, Severity, cure::word, policy::Rule};
 use crate::{datapath::REFUSED, device::Device, host::Hardware};
 
@@ -53,7 +55,10 @@ fn mtu(facts: &Facts, device: &Device) -> Option<Finding> {
         return None;
     }
     let known = LARGEST.iter().find(|(name, _)| name == driver);
-    let refused = guard.is_some_and(|guard| guard.note.contains(REFUSED));
+    // One that has none at all refuses it with any MTU.
+    let refused = guard.is_some_and(|guard| {
+        guard.note.contains(REFUSED) && !guard.note.contains(Errno::EOPNOTSUPP.desc())
+    });
     let (largest, what) = match known {
         Some((_, largest)) => (
             *largest,
