@@ -15,6 +15,8 @@ mod kernel;
 mod observe;
 mod others;
 mod policy;
+mod primary;
+mod reach;
 mod rules;
 mod settings;
 mod subnets;
@@ -22,7 +24,7 @@ mod vips;
 
 pub use self::{
     cure::{Cure, Place},
-    facts::{Facts, Guard, State},
+    facts::{Facts, Guard, State, Vip},
     finding::{Finding, Severity},
     observe::{Source, observe},
     policy::{Policy, Rule},
@@ -33,6 +35,7 @@ pub fn judge(facts: &Facts) -> Vec<Finding> {
     let judges = [
         vips::judge,
         settings::judge,
+        primary::judge,
         subnets::judge,
         children::judge,
         guards::judge,

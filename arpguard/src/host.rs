@@ -25,7 +25,7 @@ pub use self::{
     neighbours::{Proxy, neighbours, proxied, proxies},
     processes::{Process, Processes},
     release::Release,
-    routes::{Lookup, Way},
+    routes::{Lookup, Way, local},
     sysctl::{Setting, Sysctls},
     vendors::vendors,
 };

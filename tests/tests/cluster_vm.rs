@@ -156,6 +156,15 @@ fn doctor_says_what_sysctls_miss() {
     cluster.forget();
     assert_eq!(served(&cluster, 12), [4; 3]);
     assert_eq!(serious(&cluster), vec![Vec::<String>::new(); 3]);
+    for server in &cluster.servers {
+        let found = doctor(&server.host);
+        let missed = (
+            "vip_by_sysctl".to_owned(),
+            "note".to_owned(),
+            VIP.to_string(),
+        );
+        assert!(found.contains(&missed), "{found:?}");
+    }
 
     // These hold for what the kernel asks by itself, and for nothing else that is sent.
     let server = &cluster.servers[0];

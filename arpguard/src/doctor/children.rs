@@ -1,9 +1,9 @@
-//! Macvlan devices, wherever they are, whose ARP comes and goes by the hooks of a device here.
+//! Macvlan devices and those like them, wherever they are, whose ARP comes and goes by the hooks of a device here.
 
 use std::{net::Ipv4Addr, path::Path};
 
-use super::{Cure, Facts, Finding, Severity, cure::word};
-use crate::{device::Device, host::Child, policy::prefix_text};
+use super::{Facts, Finding, Severity};
+use crate::{device::Device, host::Child};
 
 pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
     let mut found = Vec::new();
@@ -20,7 +20,7 @@ pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
     found
 }
 
-/// An address of a macvlan device that is hidden on the device below it.
+/// An address of such a device that is hidden on the device below it.
 fn silenced(facts: &Facts, lower: &Device, child: &Child, address: Ipv4Addr) -> Option<Finding> {
     if !facts.is_hidden(&lower.name, address) {
         return None;
@@ -32,26 +32,23 @@ fn silenced(facts: &Facts, lower: &Device, child: &Child, address: Ipv4Addr) -> 
     };
     // What this host has too has to stay hidden.
     let is_own = facts.host.devices.iter().any(|device| device.has(address));
-    let prefix = rule.prefix();
-    let cure = match prefix.prefix_len() {
-        _ if is_own || !rule.is_hide() => None,
-        32 => {
-            let dev = rule.device.as_deref();
-            let dev = dev.map_or_else(String::new, |name| format!(" --dev {}", word(name)));
-            Some(format!("unhide {}{dev}", prefix_text(prefix)))
-        }
-        _ => Some(format!("pin {address} --dev {}", word(&lower.name))),
-    };
+    let cure = (rule.is_hide() && !is_own).then(|| rule.without(address, &lower.name));
     Some(Finding {
         check: "macvlan_child",
         severity: Severity::Warning,
         subject: address.to_string(),
         what: format!("hidden on {}, and {}{place} has it", lower.name, child.name),
         why: format!(
-            "a macvlan device hears and speaks by {}, so nobody learns where the address is",
+            "{} {} device hears and speaks by {}, so nobody learns where the address is",
+            if child.kind.starts_with('i') {
+                "an"
+            } else {
+                "a"
+            },
+            child.kind,
             lower.name
         ),
-        cure: cure.map(Cure::arpguard),
+        cure,
     })
 }
 

@@ -1,7 +1,7 @@
 //! Commands that mend.
 
 /// A command, without where it is to be run.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Cure {
     /// arpguard with these arguments.
     Arpguard(String),

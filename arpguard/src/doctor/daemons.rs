@@ -26,6 +26,9 @@ const KNOWN: &[(&str, Habit)] = &[
     ("cilium-agent", Habit::Speaks),
     ("NetworkManager", Habit::Yields),
     ("systemd-network", Habit::Yields),
+    ("dhcpcd", Habit::Yields),
+    // connman's
+    ("connmand", Habit::Yields),
     ("avahi-autoipd", Habit::LinkLocal),
     ("zcip", Habit::LinkLocal),
 ];
@@ -85,9 +88,9 @@ fn silenced(facts: &Facts, process: &Process) -> Option<Finding> {
 
 fn yields(facts: &Facts, process: &Process) -> Option<Finding> {
     let own = |rule: &&Rule| {
-        facts
-            .vips()
-            .any(|(_, vip)| rule.prefix().contains(&vip.address))
+        let rule = rule.prefix();
+        let mut vips = facts.vips();
+        vips.any(|vip| rule.contains(&vip.prefix) || vip.prefix.contains(&rule))
     };
     let rule = facts
         .policy

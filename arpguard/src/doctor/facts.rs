@@ -1,13 +1,17 @@
 //! What was observed.
 
-use std::{collections::BTreeMap, net::Ipv4Addr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::Ipv4Addr,
+};
 
+use ipnet::Ipv4Net;
 use serde::Deserialize;
 
 use super::Policy;
 use crate::{
     datapath::Other,
-    device::{Address, Device, Unguardable},
+    device::{Device, Unguardable},
     host::{Child, Hardware, Host, Processes, Release, Sysctls},
     render,
 };
@@ -75,12 +79,17 @@ pub struct Facts {
     pub others: BTreeMap<String, Vec<Other>>,
     /// What is known of the drivers of devices and their ports.
     pub hardware: BTreeMap<String, Hardware>,
+    /// What is the host's by a route of type `local`, with the interface index of the route's device.
+    pub local: Vec<(u32, Ipv4Net)>,
     /// Settings of the devices.
     pub sysctls: Sysctls,
+    /// The subnets from which the kernel takes nothing on a device of this name, since the way back
+    /// is another.
+    pub refused: BTreeSet<(String, Ipv4Net)>,
     /// What the kernel answers for by proxy on devices that forward, as it was told to for single
     /// addresses: the device's name and the address, which is routed by another device.
     pub proxied: Vec<(String, Ipv4Addr)>,
-    /// Macvlan devices on devices of this namespace, where anything is hidden.
+    /// Macvlan devices and those like them on devices of this namespace, where anything is hidden.
     pub children: Vec<Child>,
     /// Processes that know of ARP.
     pub processes: Processes,
@@ -117,31 +126,63 @@ impl Facts {
         guard.is_some_and(|guard| guard.ingress.is_some() && guard.egress.is_some())
     }
 
-    /// Whether an address is kept out of ARP on a device.
-    pub fn is_hidden(&self, device: &str, address: Ipv4Addr) -> bool {
+    /// Whether an address, or every one of a prefix, is kept out of ARP on a device.
+    pub fn is_hidden(&self, device: &str, of: impl Into<Ipv4Net>) -> bool {
         let device = self.host.device(device);
-        device.is_some_and(|device| {
-            self.is_guarded(&device.name) && self.policy.hides(device, address)
-        })
+        device.is_some_and(|device| self.is_guarded(&device.name) && self.policy.hides(device, of))
     }
 
-    /// The addresses that are put where no ARP is spoken, as VIPs are, with their devices: on `lo`,
-    /// and single ones on dummy devices.
-    pub fn vips(&self) -> impl Iterator<Item = (&Device, &Address)> {
-        let holds = |device: &&Device, own: &Address| match device.unguardable {
-            Some(Unguardable::Loopback) => !own.address.is_loopback(),
-            Some(Unguardable::NoArp) => {
-                device.kind.as_deref() == Some("dummy") && own.subnet.prefix_len() == 32
-            }
-            Some(Unguardable::NotEthernet | Unguardable::Port(_) | Unguardable::Unreadable)
-            | None => false,
-        };
-        self.host.devices.iter().flat_map(move |device| {
-            let vips = device
-                .addresses
+    /// What is put where no ARP is spoken, as VIPs are: on `lo`, by an address or by a route, and
+    /// single addresses on dummy devices.
+    pub fn vips(&self) -> impl Iterator<Item = Vip<'_>> {
+        self.host.devices.iter().flat_map(|holder| {
+            let is_loopback = match holder.unguardable {
+                Some(Unguardable::Loopback) => true,
+                Some(Unguardable::NoArp) if holder.kind.as_deref() == Some("dummy") => false,
+                Some(
+                    Unguardable::NoArp
+                    | Unguardable::NotEthernet
+                    | Unguardable::Port(_)
+                    | Unguardable::Unreadable,
+                )
+                | None => return Vec::new(),
+            };
+            let own = holder.addresses.iter();
+            let own = own.filter(|own| is_loopback || own.subnet.prefix_len() == 32);
+            let single = own.clone().map(|own| Vip {
+                holder,
+                prefix: own.address.into(),
+                is_confirmed: !own.host_scope,
+            });
+            // The subnet of an address on `lo` is the host's as a whole (`fib_add_ifaddr` in
+            // `net/ipv4/fib_frontend.c`), and so is what a local route by it leads to (AnyIP).
+            let routed = self
+                .local
                 .iter()
-                .filter(move |own| holds(&device, own));
-            vips.map(move |own| (device, own))
+                .filter(|(index, _)| *index == holder.index);
+            let whole: BTreeSet<_> = own
+                .map(|own| own.subnet)
+                .chain(routed.map(|(_, prefix)| *prefix))
+                .filter(|prefix| prefix.prefix_len() < 32 || !holder.has(prefix.addr()))
+                .collect();
+            let whole = whole.into_iter().map(|prefix| Vip {
+                holder,
+                prefix,
+                is_confirmed: false,
+            });
+            let all = single.chain(whole);
+            all.filter(|vip| !vip.prefix.addr().is_loopback()).collect()
         })
     }
+}
+
+/// An address that this host has without speaking ARP for it, or a prefix of such.
+#[derive(Clone, Copy, Debug)]
+pub struct Vip<'a> {
+    /// The device that it is on.
+    pub holder: &'a Device,
+    /// It.
+    pub prefix: Ipv4Net,
+    /// Whether it is an address of a device that is valid beyond the host, not by a route alone.
+    pub is_confirmed: bool,
 }

@@ -1,14 +1,18 @@
 //! Looking at everything, without changing anything.
 
-use std::net::Ipv4Addr;
+use std::{collections::BTreeSet, net::Ipv4Addr};
 
-use super::{Facts, Guard, Rule, State, agent, daemons};
+use ipnet::Ipv4Net;
+
+use super::{Facts, Guard, Rule, State, agent, daemons, subnets};
 use crate::{
     control,
     datapath::{self, Reader, Store},
     device::Device,
     error::{Error, Result},
-    host::{Children, Hardware, Host, Lookup, Processes, Proxy, Release, Sysctls, Way, proxies},
+    host::{
+        Children, Hardware, Host, Lookup, Processes, Proxy, Release, Sysctls, Way, local, proxies,
+    },
     netlink::Netlink,
     policy,
     render::{rules, status},
@@ -51,6 +55,14 @@ pub async fn observe(netlink: &Netlink, source: Source, chosen: Vec<String>) -> 
     );
     match proxied(netlink, &facts.host).await {
         Ok(proxied) => facts.proxied = proxied,
+        Err(error) => facts.unseen.push(error.to_string()),
+    }
+    match local(netlink).await {
+        Ok(local) => facts.local = local,
+        Err(error) => facts.unseen.push(error.to_string()),
+    }
+    match refused(netlink, &facts.host).await {
+        Ok(refused) => facts.refused = refused,
         Err(error) => facts.unseen.push(error.to_string()),
     }
     let with_ports = |device| std::iter::once(device).chain(facts.host.ports(device));
@@ -129,6 +141,31 @@ async fn proxied(netlink: &Netlink, host: &Host) -> Result<Vec<(String, Ipv4Addr
     // The kernel tells them in the order of its hash table.
     proxied.sort_unstable();
     Ok(proxied)
+}
+
+/// The shared subnets from which the kernel takes nothing on a device, since the way back is another
+/// (`fib_validate_source` in `net/ipv4/fib_frontend.c`).
+async fn refused(netlink: &Netlink, host: &Host) -> Result<BTreeSet<(String, Ipv4Net)>> {
+    let mut refused = BTreeSet::new();
+    for shared in subnets::shared(host) {
+        for device in &shared.devices {
+            for own in shared.of(device) {
+                let is_other = |address: &Ipv4Addr| host.owner(*address).is_none();
+                let Some(neighbour) = own.subnet.hosts().find(is_other) else {
+                    continue;
+                };
+                let coming = Lookup {
+                    source: Some(neighbour),
+                    target: own.address,
+                    device: Some(device.index),
+                };
+                if coming.way(netlink).await? == Way::Nowhere {
+                    refused.insert((device.name.clone(), shared.subnet));
+                }
+            }
+        }
+    }
+    Ok(refused)
 }
 
 /// The rules, and how devices are guarded; `None` where an older version has made the state.

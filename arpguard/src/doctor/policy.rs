@@ -35,6 +35,9 @@ pub struct Rule {
     pub promoted: bool,
     /// The hardware address that it names, if it does.
     pub mac: Option<String>,
+    /// Of an answer: the check that must hold, if there is one.
+    #[serde(default)]
+    pub when: Option<String>,
     /// Whether it answers even where somebody else claims the address.
     pub forced: bool,
     /// Of a pin with a fallback or routes: what it wants.
@@ -54,6 +57,7 @@ impl From<render::rules::Rule> for Rule {
             same_subnet: rule.same_subnet,
             promoted: rule.promoted,
             mac: rule.mac,
+            when: rule.when,
             forced: rule.forced,
             home: rule.home,
         }
@@ -79,7 +83,7 @@ impl Rule {
 
     /// Whether it leaves an address to this device.
     pub fn pins_to(&self, device: &str) -> bool {
-        self.kind() == Some(Kind::Pin) && self.device.as_deref() == Some(device)
+        self.is_pin() && self.device.as_deref() == Some(device)
     }
 
     /// The device that it holds on; `None` for every device, as for a pin.
@@ -97,11 +101,26 @@ impl Rule {
         self.holds_on().is_none_or(|name| name == device)
     }
 
-    /// Whether it keeps an address out of a device's ARP, and not in audit alone.
-    fn bars(&self, device: &Device, address: Ipv4Addr) -> bool {
+    /// Whether it pins.
+    pub fn is_pin(&self) -> bool {
+        self.kind() == Some(Kind::Pin)
+    }
+
+    /// Whether an address is to be answered for on a device by it.
+    pub fn lets_answer(&self, device: &str) -> bool {
+        match self.kind() {
+            Some(Kind::Pin) => self.pins_to(device),
+            Some(Kind::Answer) => self.is_for(device),
+            Some(Kind::Hide | Kind::Strict | Kind::Bind) | None => self.promoted,
+        }
+    }
+
+    /// Whether it keeps an address, or a prefix, out of a device's ARP, and not in audit alone.
+    fn bars(&self, device: &Device, of: Ipv4Net) -> bool {
+        let is_own = of.prefix_len() == 32 && device.has(of.addr());
         let bars = match self.kind() {
             Some(Kind::Pin) => !self.pins_to(&device.name),
-            Some(Kind::Strict) => !device.has(address),
+            Some(Kind::Strict) => !is_own,
             Some(Kind::Answer | Kind::Bind) => false,
             Some(Kind::Hide) | None => true,
         };
@@ -120,7 +139,8 @@ impl Rule {
     }
 
     /// The command that says once more what it says, in its place, with `more` options. What has been
-    /// forced has to be forced again, and what is promoted promoted again.
+    /// forced has to be forced again, and what is promoted promoted again. A RIP that the host has lost
+    /// would be refused.
     pub(super) fn again(&self, host: &Host, more: &str) -> Cure {
         let prefix = prefix_text(self.prefix());
         let (mut line, may_be_forced) = match self.kind() {
@@ -131,7 +151,11 @@ impl Rule {
                 let mac = self.mac.as_deref().unwrap_or_default();
                 (format!("bind {prefix} {mac}"), false)
             }
-            Some(Kind::Hide) | None => (format!("hide {prefix} --rip {}", self.rip), true),
+            Some(Kind::Hide) | None => {
+                let lost = self.rip().is_some_and(|rip| host.owner(rip).is_none());
+                let rip = if lost { "auto" } else { &self.rip };
+                (format!("hide {prefix} --rip {rip}"), true)
+            }
         };
         let home = self.home.as_ref();
         if let Some(device) = home.map(|home| &home.device).or(self.device.as_ref()) {
@@ -147,6 +171,9 @@ impl Rule {
         let forced = may_be_forced && own.any(|own| self.prefix().contains(&own.address));
         if let (Some(Kind::Answer), Some(mac)) = (self.kind(), &self.mac) {
             line += &format!(" --mac {mac}");
+        }
+        if let Some(check) = &self.when {
+            line += &format!(" --when {}", word(check));
         }
         for (option, set) in [
             (" --same-subnet", self.same_subnet),
@@ -164,6 +191,23 @@ impl Rule {
         let dev = dev.map_or_else(String::new, |name| format!(" --dev {name}"));
         let promote = format!("promote {prefix}{dev} --count 0");
         Cure::All(vec![Cure::arpguard(line), Cure::arpguard(promote)])
+    }
+}
+
+impl Rule {
+    /// The command that takes an address out of what it hides, on a device that is to speak for it.
+    pub(super) fn without(&self, address: Ipv4Addr, device: &str) -> Cure {
+        let prefix = self.prefix();
+        let line = match prefix.prefix_len() {
+            32 => {
+                let dev = self.device.as_deref();
+                let dev = dev.map_or_else(String::new, |name| format!(" --dev {}", word(name)));
+                format!("unhide {}{dev}", prefix_text(prefix))
+            }
+            // The rest of it stays hidden.
+            _ => format!("pin {address} --dev {}", word(device)),
+        };
+        Cure::arpguard(line)
     }
 }
 
@@ -192,19 +236,38 @@ impl Policy {
         self.iter().filter(|rule| rule.is_hide())
     }
 
-    /// The rule that holds for an address on a device: of the longest match, the device's own before
-    /// that of every device.
-    pub fn rule(&self, device: &str, address: Ipv4Addr) -> Option<&Rule> {
-        // What others may claim is another matter.
-        let here = |rule: &&Rule| rule.is_for(device) && rule.kind() != Some(Kind::Bind);
-        let at = |prefix| self.0.get(&prefix).into_iter().flatten().filter(here);
-        let prefix = longest_match(address, |prefix| at(prefix).next().is_some())?;
-        at(prefix).max_by_key(|rule| rule.holds_on().is_some())
+    /// The rule that holds for an address, or a prefix as a whole, on a device: of the longest match,
+    /// the device's own before that of every device.
+    pub fn rule(&self, device: &str, of: impl Into<Ipv4Net>) -> Option<&Rule> {
+        let of = of.into();
+        let covers = |prefix: Ipv4Net| {
+            prefix.prefix_len() <= of.prefix_len() && self.at(device, prefix).is_some()
+        };
+        self.at(device, longest_match(of.addr(), covers)?)
     }
 
-    /// Whether an address is kept out of a device's ARP, and not in audit alone.
-    pub fn hides(&self, device: &Device, address: Ipv4Addr) -> bool {
-        self.rule(&device.name, address)
-            .is_some_and(|rule| rule.bars(device, address))
+    /// Whether an address, or every one of a prefix, is kept out of a device's ARP, and not in audit
+    /// alone. What a longer match excepts from a prefix is meant to be.
+    pub fn hides(&self, device: &Device, of: impl Into<Ipv4Net>) -> bool {
+        let of = of.into();
+        let bars = |rule: Option<&Rule>| rule.is_some_and(|rule| rule.bars(device, of));
+        if of.prefix_len() == 32 || bars(self.rule(&device.name, of)) {
+            return bars(self.rule(&device.name, of));
+        }
+        // Several rules may hide it together.
+        let inside = self.0.range(of..=Ipv4Net::from(of.broadcast()));
+        let parts: Vec<_> = inside
+            .map(|(prefix, _)| *prefix)
+            .filter(|prefix| bars(self.at(&device.name, *prefix)))
+            .collect();
+        Ipv4Net::aggregate(&parts).contains(&of)
+    }
+
+    /// The rule of this very prefix that holds on a device.
+    fn at(&self, device: &str, prefix: Ipv4Net) -> Option<&Rule> {
+        // What others may claim is another matter.
+        let here = |rule: &&Rule| rule.is_for(device) && rule.kind() != Some(Kind::Bind);
+        let rules = self.0.get(&prefix).into_iter().flatten().filter(here);
+        rules.max_by_key(|rule| rule.holds_on().is_some())
     }
 }

@@ -36,7 +36,13 @@ fn on_loopback(facts: &Facts) -> impl Iterator<Item = Finding> {
             )),
         })
     };
-    let settings = [Setting::ArpIgnore, Setting::ArpAnnounce, Setting::ArpFilter];
+    let settings = [
+        Setting::ArpIgnore,
+        Setting::ArpAnnounce,
+        Setting::ArpFilter,
+        Setting::ProxyArp,
+        Setting::ProxyArpPvlan,
+    ];
     facts
         .host
         .devices

@@ -1,130 +1,107 @@
-//! Addresses that are where they should not be: hidden ones as a device's own, and one subnet on
-//! several devices.
-
-use std::collections::BTreeMap;
+//! One subnet on several devices.
 
 use ipnet::Ipv4Net;
 
 use super::{
     Cure, Facts, Finding, Severity,
-    cure::{key, word},
+    cure::word,
+    reach::{is_answered, is_told},
 };
 use crate::{
     device::{Address, Device, Link},
-    host::Setting,
-    policy::prefix_text,
+    host::{Host, Setting},
 };
 
+/// A subnet, and the devices that are in it or in a part of it.
+pub(super) struct Shared<'a> {
+    pub(super) subnet: Ipv4Net,
+    pub(super) devices: Vec<&'a Device>,
+}
+
 pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
-    let primary = facts.speaking().filter_map(|device| primary(facts, device));
-    primary.chain(shared(facts)).collect()
-}
-
-/// A hidden address that the kernel prefers for what it sends by a device.
-fn primary(facts: &Facts, device: &Device) -> Option<Finding> {
-    let name = device.name.as_str();
-    let mut own = device.addresses.iter().filter(|own| !own.host_scope);
-    let first = own.next()?;
-    if !facts.is_hidden(name, first.address) {
-        return None;
-    }
-    let rule = facts
-        .policy
-        .rule(name, first.address)
-        .filter(|rule| rule.is_hide())?;
-    let usable = |other: &Address| !facts.is_hidden(name, other.address);
-    let (severity, what, why, cure) = if own.any(usable) {
-        let moved = Cure::Host(vec![
-            format!(
-                "sysctl -w {}",
-                word(&format!("{}=1", key(name, "promote_secondaries")))
-            ),
-            format!("ip addr add {}/32 dev lo", first.address),
-            format!(
-                "ip addr del {}/{} dev {}",
-                first.address,
-                first.subnet.prefix_len(),
-                word(name)
-            ),
-        ]);
-        (
-            Severity::Warning,
-            "its primary address",
-            "the kernel takes it for the source of what it sends, and arp_announce for the sender",
-            moved,
-        )
-    } else {
-        let shown = format!("unhide {}", prefix_text(rule.prefix()));
-        let shown = match &rule.device {
-            Some(device) => format!("{shown} --dev {}", word(device)),
-            None => shown,
-        };
-        (
-            Severity::Serious,
-            "all that it has",
-            "there is no address left to ask in the name of, so the LAN loses this host",
-            Cure::arpguard(shown),
-        )
+    let looked_at = |shared: &Shared<'_>| {
+        let mut devices = shared.devices.iter();
+        devices.any(|one| facts.speaking().any(|other| other.index == one.index))
     };
-    Some(Finding {
-        check: "hidden_primary",
-        severity,
-        subject: name.to_owned(),
-        what: format!("{} is hidden, and is {what}", first.address),
-        why: why.to_owned(),
-        cure: Some(cure),
-    })
-}
-
-/// Subnets that several devices are in.
-fn shared(facts: &Facts) -> impl Iterator<Item = Finding> {
-    let mut subnets = BTreeMap::<Ipv4Net, Vec<&Device>>::new();
-    let up = |device: &&Device| device.link != Link::Down;
-    for device in facts.host.guardable().filter(up) {
-        for own in device
-            .addresses
-            .iter()
-            .filter(|own| own.subnet.prefix_len() < 32)
-        {
-            let devices = subnets.entry(own.subnet).or_default();
-            if !devices.iter().any(|known| known.index == device.index) {
-                devices.push(device);
-            }
-        }
-    }
-    subnets.into_iter().flat_map(|(subnet, devices)| {
-        let looked_at = devices
-            .iter()
-            .any(|one| facts.speaking().any(|other| other.index == one.index));
-        if devices.len() < 2 || !looked_at {
-            return Vec::new();
-        }
-        [
-            flux(facts, subnet, &devices),
-            strict(facts, subnet, &devices),
-        ]
-        .into_iter()
+    let shared = shared(&facts.host).into_iter().filter(looked_at);
+    shared
+        .flat_map(|shared| [flux(facts, &shared), strict(facts, &shared)])
         .flatten()
         .collect()
-    })
 }
 
-/// Devices that answer for each other's addresses.
-fn flux(facts: &Facts, subnet: Ipv4Net, devices: &[&Device]) -> Option<Finding> {
-    let counts = |device: &Device, setting| facts.sysctls.effective(&device.name, setting);
-    let others = |one: &Device| {
-        let others = devices.iter().filter(|other| other.index != one.index);
-        let mut addresses = others.flat_map(|other| &other.addresses);
-        addresses.any(|other| {
-            subnet.contains(&other.address) && !facts.is_hidden(&one.name, other.address)
-        })
-    };
-    let loose: Vec<_> = devices
-        .iter()
-        .filter(|one| counts(one, Setting::ArpIgnore) == 0 && counts(one, Setting::ArpFilter) == 0)
-        .filter(|one| others(one))
-        .map(|one| one.name.as_str())
+/// The subnets that several devices are in. Those that overlap are one segment to whoever is in both.
+pub(super) fn shared(host: &Host) -> Vec<Shared<'_>> {
+    let up = |device: &&Device| device.link != Link::Down;
+    let mut own: Vec<_> = host
+        .guardable()
+        .filter(up)
+        .flat_map(|device| device.addresses.iter().map(move |own| (own.subnet, device)))
+        .filter(|(subnet, _)| subnet.prefix_len() < 32)
         .collect();
+    // A subnet comes before its parts.
+    own.sort_by_key(|(subnet, device)| (*subnet, device.index));
+    let mut all = Vec::<Shared<'_>>::new();
+    for (subnet, device) in own {
+        match all.last_mut() {
+            Some(last) if last.subnet.contains(&subnet) => {
+                if !last.devices.iter().any(|known| known.index == device.index) {
+                    last.devices.push(device);
+                }
+            }
+            _ => all.push(Shared {
+                subnet,
+                devices: vec![device],
+            }),
+        }
+    }
+    all.retain(|shared| shared.devices.len() > 1);
+    all
+}
+
+impl<'a> Shared<'a> {
+    /// The addresses of a device in the subnet.
+    pub(super) fn of(&self, device: &'a Device) -> impl Iterator<Item = &'a Address> {
+        let subnet = self.subnet;
+        let own = device.addresses.iter();
+        own.filter(move |own| subnet.contains(&own.address))
+    }
+
+    /// The names of the devices that give away an address of another one, by what `gives` says.
+    fn giving(&self, facts: &Facts, gives: impl Fn(&Device, &Address) -> bool) -> Vec<&'a str> {
+        let others = |one: &Device| {
+            let others = self.devices.iter().filter(|other| other.index != one.index);
+            let mut addresses = others.flat_map(|other| self.of(other));
+            addresses.any(|other| !facts.is_hidden(&one.name, other.address) && gives(one, other))
+        };
+        let devices = self.devices.iter().filter(|one| others(one));
+        devices.map(|one| one.name.as_str()).collect()
+    }
+
+    fn names(&self) -> String {
+        let names: Vec<_> = self.devices.iter().map(|one| one.name.as_str()).collect();
+        names.join(", ")
+    }
+}
+
+/// Devices that answer for each other's addresses, or ask in their name.
+fn flux(facts: &Facts, shared: &Shared<'_>) -> Option<Finding> {
+    let answering = shared.giving(facts, |one, other| {
+        is_answered(facts, one, !other.host_scope)
+    });
+    let telling = shared.giving(facts, |one, other| {
+        is_told(facts, one, other.address.into())
+    });
+    let (loose, verb, object, why) = if !answering.is_empty() {
+        let why = "neighbours see one address at several MAC addresses, and take the last that \
+                   answers (ARP flux)";
+        (answering, "answer", "for the others' addresses", why)
+    } else {
+        let why = "a neighbour that is asked learns the address from the question, at the MAC \
+                   address of the device that asks (ARP flux); arp_announce=2 or arpguard keeps to \
+                   the device's own";
+        (telling, "ask", "in the name of the others' addresses", why)
+    };
     if loose.is_empty() {
         return None;
     }
@@ -135,53 +112,39 @@ fn flux(facts: &Facts, subnet: Ipv4Net, devices: &[&Device]) -> Option<Finding> 
     Some(Finding {
         check: "flux",
         severity: Severity::Warning,
-        subject: subnet.to_string(),
+        subject: shared.subnet.to_string(),
         what: format!(
-            "{} are in it, and {} for the others' addresses",
-            join(devices),
+            "{} are in it, and {} {object}",
+            shared.names(),
             match loose.as_slice() {
-                [one] => format!("{one} answers"),
-                _ => format!("{} answer", loose.join(", ")),
+                [one] => format!("{one} {verb}s"),
+                _ => format!("{} {verb}", loose.join(", ")),
             }
         ),
-        why: "neighbours see one address at several MAC addresses, and take the last that answers \
-              (ARP flux)"
-            .to_owned(),
+        why: why.to_owned(),
         cure: Some(Cure::arpguard(format!("strict on {}", devs.join(" ")))),
     })
 }
 
-/// Devices that discard what comes by them, since the way back is by the first one.
-fn strict(facts: &Facts, subnet: Ipv4Net, devices: &[&Device]) -> Option<Finding> {
+/// Devices that discard what comes by them, since the way back is by another one.
+fn strict(facts: &Facts, shared: &Shared<'_>) -> Option<Finding> {
     let is_strict = |name: &&str| facts.sysctls.effective(name, Setting::RpFilter) == 1;
-    // The way back from a pinned address may be a route of its own.
-    let is_routed = |device: &Device| {
-        let mut own = device
-            .addresses
-            .iter()
-            .filter(|own| subnet.contains(&own.address));
-        own.all(|own| {
-            let rule = facts.policy.rule(&device.name, own.address);
-            rule.is_some_and(|rule| rule.routes_by(&device.name))
-        })
-    };
-    let names = devices.iter().skip(1).filter(|device| !is_routed(device));
-    let names = names.map(|device| device.name.as_str());
-    let names: Vec<_> = names.filter(is_strict).collect();
+    let is_refused = |name: &&str| facts.refused.contains(&((*name).to_owned(), shared.subnet));
+    let names = shared.devices.iter().map(|device| device.name.as_str());
+    let names: Vec<_> = names.filter(is_strict).filter(is_refused).collect();
     if names.is_empty() {
         return None;
     }
     Some(Finding {
         check: "rp_filter",
         severity: Severity::Warning,
-        subject: subnet.to_string(),
+        subject: shared.subnet.to_string(),
         what: format!(
             "{} are in it, and rp_filter=1 counts on {}",
-            join(devices),
+            shared.names(),
             names.join(", ")
         ),
-        why: "the way back is by the first of them, so what the others receive is discarded, ARP \
-              included"
+        why: "the way back is by another of them, so what these receive is discarded, ARP included"
             .to_owned(),
         cure: Some(Cure::sysctl(
             names
@@ -189,9 +152,4 @@ fn strict(facts: &Facts, subnet: Ipv4Net, devices: &[&Device]) -> Option<Finding
                 .map(|name| (*name, Setting::RpFilter.name(), 2)),
         )),
     })
-}
-
-fn join(devices: &[&Device]) -> String {
-    let names: Vec<_> = devices.iter().map(|device| device.name.as_str()).collect();
-    names.join(", ")
 }

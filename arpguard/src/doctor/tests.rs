@@ -33,6 +33,7 @@ fn rule(address: &str, device: Option<&str>) -> Rule {
         same_subnet: false,
         promoted: false,
         mac: None,
+        when: None,
         forced: false,
         home: None,
     }
@@ -76,23 +77,22 @@ fn a_guarded_real_server_is_well() {
 fn what_counts_is_the_larger_setting_of_the_device_and_of_all() {
     // arp_ignore, arp_announce, what is found
     for (ignore, announce, found) in [
-        (0, 0, Some("vip_answered")),
-        (0, 2, Some("vip_answered")),
-        (1, 0, Some("vip_announced")),
-        (2, 1, Some("vip_announced")),
-        (1, 2, None),
+        (0, 0, "vip_answered"),
+        (0, 2, "vip_answered"),
+        (1, 0, "vip_announced"),
+        (2, 1, "vip_announced"),
+        (1, 2, "vip_by_sysctl"),
         // It is of global scope.
-        (3, 2, Some("vip_answered")),
-        (8, 2, None),
-        (9, 2, Some("vip_answered")),
-        (8, 3, Some("vip_announced")),
+        (3, 2, "vip_answered"),
+        (8, 2, "vip_by_sysctl"),
+        (9, 2, "vip_answered"),
+        (8, 3, "vip_announced"),
     ] {
         for of in ["all", "eth0"] {
             let mut facts = real_server();
             facts.sysctls.set(of, Setting::ArpIgnore, ignore);
             facts.sysctls.set(of, Setting::ArpAnnounce, announce);
-            let expected: Vec<_> = found.into_iter().collect();
-            assert_eq!(checks(&facts), expected, "{of} {ignore} {announce}");
+            assert_eq!(checks(&facts), [found], "{of} {ignore} {announce}");
         }
         let mut facts = real_server();
         facts.sysctls.set("lo", Setting::ArpIgnore, ignore);
@@ -103,7 +103,7 @@ fn what_counts_is_the_larger_setting_of_the_device_and_of_all() {
     facts.host.devices[0].addresses[1] = address("10.9.9.9/32");
     facts.sysctls.set("all", Setting::ArpIgnore, 1);
     facts.sysctls.set("all", Setting::ArpAnnounce, 1);
-    assert_eq!(checks(&facts), Vec::<&str>::new());
+    assert_eq!(checks(&facts), ["vip_by_sysctl"]);
 }
 
 #[test]
@@ -214,14 +214,260 @@ fn the_rule_that_holds_is_of_the_longest_match_and_then_of_the_device() {
         let name = format!("eth{}", index - 1);
         device(index, &name, &["192.168.18.7/24"])
     });
-    let other = [192, 168, 18, 7].into();
+    let other = Ipv4Addr::new(192, 168, 18, 7);
     assert!(!policy.hides(&eth0, VIP) && !policy.hides(&eth0, other));
     assert!(policy.hides(&eth1, VIP) && policy.hides(&eth1, other));
     // A strict device keeps out what it does not own, and a pinned address is left to one device.
-    assert!(!policy.hides(&eth2, other) && policy.hides(&eth2, [192, 168, 18, 8].into()));
-    let pinned = [10, 0, 0, 1].into();
+    assert!(!policy.hides(&eth2, other) && policy.hides(&eth2, Ipv4Addr::new(192, 168, 18, 8)));
+    let pinned = Ipv4Addr::new(10, 0, 0, 1);
     assert!(policy.hides(&eth0, pinned) && !policy.hides(&eth1, pinned));
     assert!(policy.hides(&eth2, pinned));
+}
+
+#[test]
+fn a_prefix_is_hidden_by_a_rule_for_all_of_it_or_by_several_together() {
+    let eth0 = device(2, "eth0", &["192.168.18.10/24"]);
+    let hides = |rules: &[Rule], prefix: &str| {
+        let policy: Policy = rules.iter().cloned().collect();
+        policy.hides(&eth0, prefix.parse::<ipnet::Ipv4Net>().unwrap())
+    };
+    let hide = |prefix| rule(prefix, None);
+    assert!(!hides(&[], "10.0.0.0/24"));
+    assert!(!hides(&[hide("10.0.0.1/32")], "10.0.0.0/24"));
+    assert!(!hides(&[hide("10.0.0.0/25")], "10.0.0.0/24"));
+    assert!(hides(&[hide("10.0.0.0/24")], "10.0.0.0/24"));
+    assert!(hides(&[hide("10.0.0.0/16")], "10.0.0.0/24"));
+    let halves = ["10.0.0.0/25", "10.0.0.128/26", "10.0.0.192/26"].map(hide);
+    assert!(hides(&halves, "10.0.0.0/24"));
+    assert!(!hides(&halves, "10.0.0.0/23"));
+    let here = Rule {
+        policy: "pin".to_owned(),
+        ..rule("10.0.0.7/32", Some("eth0"))
+    };
+    // That one is meant to be answered for.
+    assert!(hides(&[hide("10.0.0.0/24"), here], "10.0.0.0/24"));
+}
+
+#[test]
+fn a_prefix_that_is_the_hosts_is_asked_about_as_a_whole() {
+    let mut facts = guarded();
+    facts.local = vec![
+        (1, "127.0.0.0/8".parse().unwrap()),
+        (1, "192.168.18.101/32".parse().unwrap()),
+        (2, "10.8.0.0/24".parse().unwrap()),
+        (1, "10.9.0.0/24".parse().unwrap()),
+        (1, "10.9.0.0/28".parse().unwrap()),
+        (1, "10.10.0.1/32".parse().unwrap()),
+    ];
+    let [found] = &judge(&facts)[..] else {
+        panic!("{:?}", judge(&facts));
+    };
+    assert_eq!(found.subject, "10.9.0.0/24, 10.10.0.1");
+    let line = "hide 10.9.0.0/24 10.10.0.1 --rip auto".to_owned();
+    assert_eq!(found.cure, Some(Cure::Arpguard(line)));
+    // Of such a prefix arp_ignore=3 answers for what a device has alone (`inet_confirm_addr`).
+    let mut facts = guarded();
+    facts.host.devices[0].addresses.push(address("10.9.0.1/24"));
+    assert_eq!(judge(&facts)[0].subject, "10.9.0.0/24");
+    facts.sysctls.set("eth0", Setting::ArpIgnore, 3);
+    facts.sysctls.set("eth0", Setting::ArpAnnounce, 2);
+    let found = judge(&facts);
+    let told: Vec<_> = found
+        .iter()
+        .map(|found| (found.check, found.subject.as_str()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("vip_answered", "10.9.0.1"),
+            ("vip_by_sysctl", "10.9.0.0/24")
+        ]
+    );
+}
+
+#[test]
+fn what_is_to_be_answered_for_is_left_alone_where_it_is() {
+    let answer = Rule {
+        policy: "answer".to_owned(),
+        ..rule("192.168.18.101/32", Some("eth0"))
+    };
+    let mut facts = guarded();
+    facts.policy = [answer].into_iter().collect();
+    assert_eq!(judge(&facts), []);
+    // Elsewhere it is not to be, and the command leaves the device alone that is to answer.
+    facts
+        .host
+        .devices
+        .push(device(3, "eth1", &["10.9.0.10/24"]));
+    let [found] = &judge(&facts)[..] else {
+        panic!("{:?}", judge(&facts));
+    };
+    let line = "hide 192.168.18.101 --rip auto --dev eth1".to_owned();
+    assert_eq!(found.cure, Some(Cure::Arpguard(line)));
+}
+
+#[test]
+fn a_pin_that_is_not_in_force_is_put_in_force_and_not_hidden() {
+    let pin = |audit| Rule {
+        policy: "pin".to_owned(),
+        audit,
+        ..rule("192.168.18.96/28", Some("eth0"))
+    };
+    for (audit, line) in [
+        (false, "pin 192.168.18.96/28 --dev eth0"),
+        // Not more than what was found.
+        (true, "pin 192.168.18.101 --dev eth0"),
+    ] {
+        let mut facts = guarded();
+        facts.policy = [pin(audit)].into_iter().collect();
+        let eth1 = device(3, "eth1", &["10.9.0.10/24"]);
+        facts.host.devices.push(eth1);
+        if audit {
+            facts.guards.extend([guard("eth1", "xdp-native")]);
+        }
+        let found = judge(&facts);
+        assert_eq!(found[0].check, "vip_answered");
+        assert_eq!(found[0].cure, Some(Cure::Arpguard(line.to_owned())));
+    }
+}
+
+/// Two devices in a subnet, or in one and a part of it.
+fn twins(one: &str, other: &str) -> Facts {
+    Facts {
+        host: Host {
+            devices: vec![device(2, "eth0", &[one]), device(3, "eth1", &[other])],
+            default_sources: Vec::new(),
+        },
+        state: State::Read,
+        release: Some(Release(6, 1)),
+        ..Facts::default()
+    }
+}
+
+#[test]
+fn devices_in_one_subnet_are_in_flux_unless_a_setting_keeps_each_to_its_own() {
+    let answering = "eth0, eth1 are in it, and eth0, eth1 answer for the others' addresses";
+    let asking = "eth0, eth1 are in it, and eth0, eth1 ask in the name of the others' addresses";
+    // arp_ignore, arp_announce, arp_filter, what is found
+    for (ignore, announce, filter, what) in [
+        (0, 0, 0, Some(answering)),
+        (0, 2, 0, Some(answering)),
+        (3, 2, 0, Some(answering)),
+        (4, 2, 0, Some(answering)),
+        // It does not hold for probes.
+        (0, 2, 1, Some(answering)),
+        (1, 0, 0, Some(asking)),
+        (1, 1, 0, Some(asking)),
+        (1, 2, 0, None),
+        (2, 2, 0, None),
+        (8, 2, 0, None),
+    ] {
+        let mut facts = twins("192.168.18.10/24", "192.168.18.11/24");
+        facts.sysctls.set("all", Setting::ArpIgnore, ignore);
+        facts.sysctls.set("all", Setting::ArpAnnounce, announce);
+        facts.sysctls.set("all", Setting::ArpFilter, filter);
+        let found = judge(&facts);
+        let found = found.iter().map(|found| found.what.as_str());
+        let expected: Vec<_> = what.into_iter().collect();
+        assert_eq!(
+            found.collect::<Vec<_>>(),
+            expected,
+            "{ignore} {announce} {filter}"
+        );
+    }
+}
+
+#[test]
+fn a_part_of_a_subnet_is_in_it() {
+    for (one, other) in [
+        ("192.168.18.10/24", "192.168.18.130/25"),
+        ("192.168.18.130/25", "192.168.18.10/24"),
+    ] {
+        let facts = twins(one, other);
+        let [found] = &judge(&facts)[..] else {
+            panic!("{:?}", judge(&facts));
+        };
+        assert_eq!(
+            (found.check, found.subject.as_str()),
+            ("flux", "192.168.18.0/24")
+        );
+    }
+    assert_eq!(judge(&twins("192.168.18.10/25", "192.168.18.130/25")), []);
+}
+
+#[test]
+fn each_subnet_of_a_device_has_a_primary_address() {
+    let with = |addresses: &[(&str, bool)]| {
+        let mut facts = guarded();
+        facts.host.devices[1] = crate::device::fixture::ranked(addresses);
+        let found = judge(&facts);
+        let found = found
+            .into_iter()
+            .filter(|one| one.check == "hidden_primary");
+        let found: Vec<_> = found
+            .map(|found| {
+                let cure = found.cure.map(|cure| cure.line(&Place::default()));
+                (found.severity, cure)
+            })
+            .collect();
+        found
+    };
+    let moved = "sysctl -w net.ipv4.conf.eth0.promote_secondaries=1 && \
+                 ip addr del 192.168.18.101/24 dev eth0";
+    let moved = [(Severity::Warning, Some(moved.to_owned()))];
+    let vip = ("192.168.18.101/24", false);
+    let rip = ("192.168.18.10/24", true);
+    assert_eq!(with(&[("10.0.0.5/24", false), vip, rip]), moved);
+    assert_eq!(with(&[vip, rip]), moved);
+    // With the only address of a subnet, the way there would go.
+    assert_eq!(
+        with(&[("10.0.0.5/24", false), vip]),
+        [(Severity::Warning, None)]
+    );
+    let secondary = ("192.168.18.101/24", true);
+    assert_eq!(with(&[("192.168.18.10/24", false), secondary]), []);
+    let unhide = Some("arpguard unhide 192.168.18.101".to_owned());
+    assert_eq!(with(&[vip]), [(Severity::Serious, unhide)]);
+}
+
+#[test]
+fn rules_are_said_again_whole() {
+    let host = guarded().host;
+    let answer = Rule {
+        policy: "answer".to_owned(),
+        mac: Some("00:00:5e:00:01:33".to_owned()),
+        when: Some("pgrep nginx".to_owned()),
+        ..rule("192.168.18.110/32", Some("eth0"))
+    };
+    let line = "answer 192.168.18.110 --dev eth0 --mac 00:00:5e:00:01:33 --when 'pgrep nginx'";
+    assert_eq!(answer.again(&host, ""), Cure::Arpguard(line.to_owned()));
+    // A RIP that the host has lost would be refused.
+    for (rip, expected) in [("192.168.18.10", "192.168.18.10"), ("10.7.7.7", "auto")] {
+        let hide = Rule {
+            rip: rip.to_owned(),
+            ..rule("192.168.18.110/32", None)
+        };
+        let line = format!("hide 192.168.18.110 --rip {expected}");
+        assert_eq!(hide.again(&host, ""), Cure::Arpguard(line));
+    }
+}
+
+#[test]
+fn settings_of_lo_do_nothing() {
+    for (setting, name) in [
+        (Setting::ArpAnnounce, "arp_announce"),
+        (Setting::ProxyArp, "proxy_arp"),
+        (Setting::ProxyArpPvlan, "proxy_arp_pvlan"),
+    ] {
+        let mut facts = guarded();
+        facts.sysctls.set("lo", setting, 1);
+        let [found] = &judge(&facts)[..] else {
+            panic!("{:?}", judge(&facts));
+        };
+        let line = format!("sysctl -w net.ipv4.conf.lo.{name}=0");
+        let cure = found.cure.as_ref().map(|cure| cure.line(&Place::default()));
+        assert_eq!((found.check, cure), ("loopback_setting", Some(line)));
+    }
 }
 
 #[test]

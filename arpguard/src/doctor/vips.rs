@@ -1,15 +1,15 @@
 //! VIPs that the LAN can learn this host by.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    net::Ipv4Addr,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Cure, Facts, Finding, Rule, Severity, State, cure::word};
-use crate::{
-    device::{Address, Device},
-    host::Setting,
+use ipnet::Ipv4Net;
+
+use super::{
+    Cure, Facts, Finding, Rule, Severity, State, Vip,
+    cure::word,
+    reach::{is_answered, is_told},
 };
+use crate::{device::Device, policy::prefix_text};
 
 pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
     // An older version still hides what it hid.
@@ -18,30 +18,33 @@ pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
     }
     let mut found: Vec<_> = promoted(facts).into_iter().collect();
     let mut same = BTreeMap::<_, Vec<_>>::new();
-    for (holder, vip) in facts.vips() {
-        if let Some(seen) = seen(facts, holder, vip) {
-            same.entry(seen).or_default().push(vip.address);
+    for vip in facts.vips() {
+        if let Some(seen) = seen(facts, &vip) {
+            same.entry(seen).or_default().push(vip.prefix);
         }
     }
     let known = facts.state == State::Read;
-    let finding = |(seen, vips): (Seen, Vec<Ipv4Addr>)| Finding {
-        check: seen.check,
-        severity: if known {
-            Severity::Serious
-        } else {
-            Severity::Warning
-        },
-        subject: subject(&vips),
-        what: match known {
-            true => seen.what,
-            false => format!("{}, unless arpguard hides it", seen.what),
-        },
-        why: seen.why.to_owned(),
-        cure: Some(Cure::arpguard(format!(
-            "hide {} {}",
-            list(&vips, " "),
-            seen.options
-        ))),
+    let finding = |(seen, vips): (Seen, Vec<Ipv4Net>)| {
+        let vips = outermost(&vips);
+        Finding {
+            check: seen.check,
+            severity: match seen.severity {
+                Severity::Serious if !known => Severity::Warning,
+                severity => severity,
+            },
+            subject: subject(&vips),
+            what: match known {
+                true => seen.what,
+                false => format!("{}, unless arpguard hides it", seen.what),
+            },
+            why: seen.why.to_owned(),
+            cure: Some(match seen.cure {
+                How::Again(cure) => cure,
+                How::Hide(options) => {
+                    Cure::arpguard(format!("hide {} {options}", list(&vips, " ")))
+                }
+            }),
+        }
     };
     found.extend(same.into_iter().map(finding));
     found
@@ -50,7 +53,7 @@ pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
 /// Addresses that this host is the director of.
 fn promoted(facts: &Facts) -> Option<Finding> {
     let rules = facts.policy.iter().filter(|rule| rule.promoted);
-    let vips: BTreeSet<_> = rules.map(|rule| rule.prefix().addr()).collect();
+    let vips: BTreeSet<_> = rules.map(Rule::prefix).collect();
     let vips: Vec<_> = vips.into_iter().collect();
     let all = (!vips.is_empty()).then(|| list(&vips, " "))?;
     Some(Finding {
@@ -69,56 +72,99 @@ fn promoted(facts: &Facts) -> Option<Finding> {
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Seen {
     check: &'static str,
+    severity: Severity,
     what: String,
     why: &'static str,
-    /// Those of `hide` that hides them.
-    options: String,
+    cure: How,
+}
+
+/// What hides them.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum How {
+    /// A rule that is there, said once more.
+    Again(Cure),
+    /// `hide`, with these options.
+    Hide(String),
 }
 
 /// As many addresses as are told by themselves.
 const FEW: usize = 4;
 
-fn subject(vips: &[Ipv4Addr]) -> String {
+fn subject(vips: &[Ipv4Net]) -> String {
     match vips {
         [first, .., last] if vips.len() > FEW => {
-            format!("{} addresses, {first} to {last}", vips.len())
+            let single = vips.iter().all(|vip| vip.prefix_len() == 32);
+            let kind = if single { "addresses" } else { "prefixes" };
+            let count = vips.len();
+            format!(
+                "{count} {kind}, {} to {}",
+                prefix_text(*first),
+                prefix_text(*last)
+            )
         }
         few => list(few, ", "),
     }
 }
 
-fn list(vips: &[Ipv4Addr], between: &str) -> String {
-    let vips: Vec<_> = vips.iter().map(ToString::to_string).collect();
+fn list(vips: &[Ipv4Net], between: &str) -> String {
+    let vips: Vec<_> = vips.iter().map(|vip| prefix_text(*vip)).collect();
     vips.join(between)
 }
 
-fn seen(facts: &Facts, holder: &Device, vip: &Address) -> Option<Seen> {
+/// Those that no other one has in it, in their order.
+fn outermost(vips: &[Ipv4Net]) -> Vec<Ipv4Net> {
+    let sorted: BTreeSet<_> = vips.iter().copied().collect();
+    let mut outermost = Vec::<Ipv4Net>::new();
+    for vip in sorted {
+        if !outermost.last().is_some_and(|last| last.contains(&vip)) {
+            outermost.push(vip);
+        }
+    }
+    outermost
+}
+
+fn seen(facts: &Facts, vip: &Vip<'_>) -> Option<Seen> {
     let open = || {
-        // A device that has the address itself is to answer: this host is the director there. So is
-        // one that it is pinned to, or promoted on.
-        let open = |device: &&Device| {
-            let rule = facts.policy.rule(&device.name, vip.address);
-            !device.has(vip.address)
-                && !rule.is_some_and(|rule| rule.pins_to(&device.name) || rule.promoted)
-                && !facts.is_hidden(&device.name, vip.address)
+        // A device that has the address itself is to answer: this host is the director there.
+        let has = |device: &Device| vip.prefix.prefix_len() == 32 && device.has(vip.prefix.addr());
+        let open = move |device: &&Device| {
+            let rule = facts.policy.rule(&device.name, vip.prefix);
+            !has(device)
+                && !rule.is_some_and(|rule| rule.lets_answer(&device.name))
+                && !facts.is_hidden(&device.name, vip.prefix)
         };
         facts.speaking().filter(open)
     };
-    let answering: Vec<_> = open().filter(|one| is_answered(facts, one, vip)).collect();
-    let telling: Vec<_> = open().filter(|one| is_told(facts, one, vip)).collect();
-    let (check, devices, what, why) = if answering.is_empty() {
-        let what = format!("the sender of requests on {}", names(&telling)?);
-        let why = "arp_ignore keeps back answers alone: a neighbour that is asked for learns the \
-                   address from the question; arp_announce=2 or arpguard rewrites it";
-        ("vip_announced", telling, what, why)
-    } else {
-        let what = format!("answered for on {}", names(&answering)?);
+    let answered = |one: &&Device| is_answered(facts, one, vip.is_confirmed);
+    let answering: Vec<_> = open().filter(answered).collect();
+    let told = |one: &&Device| is_told(facts, one, vip.prefix);
+    let telling: Vec<_> = open().filter(told).collect();
+    let (check, severity, devices, what, why) = if !answering.is_empty() {
+        let what = format!("answered for on {}", names(&answering));
         let why = "Linux answers for each address of the host, and takes the traffic of the VIP away \
                    from the director";
-        ("vip_answered", answering, what, why)
+        ("vip_answered", Severity::Serious, answering, what, why)
+    } else if !telling.is_empty() {
+        let what = format!("the sender of requests on {}", names(&telling));
+        let why = "arp_ignore keeps back answers alone: a neighbour that is asked for learns the \
+                   address from the question; arp_announce=2 or arpguard rewrites it";
+        ("vip_announced", Severity::Serious, telling, what, why)
+    } else {
+        let kept: Vec<_> = open().collect();
+        if kept.is_empty() {
+            return None;
+        }
+        let what = format!(
+            "kept back on {} by arp_ignore and arp_announce alone",
+            names(&kept)
+        );
+        let why = "they hold for what the kernel itself asks and answers: not for what programs \
+                   announce (arping, keepalived), nor for proxied addresses, nor, unless they are set \
+                   for all, on a device that comes later";
+        ("vip_by_sysctl", Severity::Note, kept, what, why)
     };
     let audited = devices.iter().any(|device| {
-        let rule = facts.policy.rule(&device.name, vip.address);
+        let rule = facts.policy.rule(&device.name, vip.prefix);
         facts.is_guarded(&device.name) && rule.is_some_and(|rule| rule.audit)
     });
     let audit = if audited {
@@ -126,43 +172,48 @@ fn seen(facts: &Facts, holder: &Device, vip: &Address) -> Option<Seen> {
     } else {
         ""
     };
+    let cure = again(facts, vip, &devices).map_or_else(
+        || How::Hide(options(facts, vip.prefix, &devices)),
+        How::Again,
+    );
     Some(Seen {
         check,
-        what: format!("on {}, and {what}{audit}", holder.name),
+        severity,
+        what: format!("on {}, and {what}{audit}", vip.holder.name),
         why,
-        options: options(facts, vip.address, &devices),
+        cure,
     })
 }
 
-fn names(devices: &[&Device]) -> Option<String> {
+fn names(devices: &[&Device]) -> String {
     let names: Vec<_> = devices.iter().map(|device| device.name.as_str()).collect();
-    (!names.is_empty()).then(|| names.join(", "))
+    names.join(", ")
 }
 
-/// Whether the kernel answers for the VIP on a device: `arp_ignore` in `net/ipv4/arp.c`.
-fn is_answered(facts: &Facts, device: &Device, vip: &Address) -> bool {
-    match facts.sysctls.effective(&device.name, Setting::ArpIgnore) {
-        // Only for addresses of the device.
-        1 | 2 => false,
-        3 => !vip.host_scope,
-        8 => false,
-        // 4 to 7 are reserved, and as 0.
-        _ => true,
+/// The rule that would keep the VIP from all these devices, if it was attached there. One that pins
+/// would do so too if it did more than count, and to hide the VIP would silence its device.
+fn again(facts: &Facts, vip: &Vip<'_>, devices: &[&Device]) -> Option<Cure> {
+    let mut rules = devices
+        .iter()
+        .map(|device| facts.policy.rule(&device.name, vip.prefix));
+    let first = rules.next()??;
+    if !rules.all(|rule| rule == Some(first)) {
+        return None;
     }
-}
-
-/// Whether the kernel takes the VIP for the sender of a request: `arp_solicit` in `net/ipv4/arp.c`.
-fn is_told(facts: &Facts, device: &Device, vip: &Address) -> bool {
-    let in_subnet = |own: &Address| own.subnet.contains(&vip.address);
-    match facts.sysctls.effective(&device.name, Setting::ArpAnnounce) {
-        1 => device.addresses.iter().any(in_subnet),
-        2 => false,
-        _ => true,
+    let hides = |device: &&Device| facts.policy.hides(device, vip.prefix);
+    if devices.iter().all(hides) {
+        return Some(first.again(&facts.host, ""));
     }
+    let enforced = Rule {
+        audit: false,
+        address: Some(vip.prefix),
+        ..first.clone()
+    };
+    first.is_pin().then(|| enforced.again(&facts.host, ""))
 }
 
 /// Hides the VIP where it is seen, as it is hidden elsewhere.
-fn options(facts: &Facts, vip: Ipv4Addr, devices: &[&Device]) -> String {
+fn options(facts: &Facts, vip: Ipv4Net, devices: &[&Device]) -> String {
     let rules = || {
         let speaking = facts.speaking();
         let held = speaking.filter_map(|device| facts.policy.rule(&device.name, vip));
@@ -175,8 +226,16 @@ fn options(facts: &Facts, vip: Ipv4Addr, devices: &[&Device]) -> String {
     let rip = rip.map_or_else(|| "auto".to_owned(), |rip| rip.to_string());
     let mut line = format!("--rip {rip}");
     // A rule of the device itself would hold in place of one for every device, and where this host
-    // is the director nothing is to be hidden.
-    let director = || facts.host.guardable().any(|device| device.has(vip));
+    // is the director, or lets a device answer, nothing is to be hidden.
+    let has = |device: &Device| {
+        let mut own = device.addresses.iter();
+        own.any(|own| vip.contains(&own.address))
+            || facts
+                .policy
+                .rule(&device.name, vip)
+                .is_some_and(|rule| rule.lets_answer(&device.name))
+    };
+    let director = || facts.host.guardable().any(has);
     let own_rule = |device: &&&Device| {
         let rule = facts.policy.rule(&device.name, vip);
         rule.is_some_and(|rule| rule.holds_on().is_some())

@@ -1,4 +1,5 @@
-//! The macvlan devices that are on this network namespace's devices, wherever they are.
+//! The macvlan devices, and those like them, that are on this network namespace's devices, wherever
+//! they are.
 
 use std::{
     collections::BTreeMap,
@@ -38,9 +39,11 @@ use crate::{
     netlink::Netlink,
 };
 
-/// A macvlan device, which hears and speaks by the hooks of the one below it.
+/// A device that hears and speaks by the hooks of the one below it: macvlan, macvtap, ipvlan or ipvtap.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Child {
+    /// Its kind.
+    pub kind: String,
     /// Its name, in its own namespace.
     pub name: String,
     /// The interface index of the device below it, which is in this namespace.
@@ -51,7 +54,7 @@ pub struct Child {
     pub addresses: Vec<Ipv4Addr>,
 }
 
-/// Macvlan devices, and why some may be missing.
+/// Such devices, and why some may be missing.
 #[derive(Clone, Debug, Default)]
 pub struct Children {
     /// Those that were found.
@@ -105,7 +108,7 @@ fn files() -> impl Iterator<Item = PathBuf> {
         .chain(processes.map(|(_, process)| process.join(NAMESPACE)))
 }
 
-/// The macvlan devices of a namespace that are on devices of `own`, or of itself where that is not
+/// Such devices of a namespace that are on devices of `own`, or of itself where that is not
 /// told.
 fn look(namespace: &Path, own: Option<&File>) -> Result<Vec<Child>> {
     let tried = |cause: &(dyn StdError + 'static)| {
@@ -136,7 +139,7 @@ fn look(namespace: &Path, own: Option<&File>) -> Result<Vec<Child>> {
         let mut children = BTreeMap::new();
         let mut messages = netlink.handle().link().get().execute();
         while let Some(message) = messages.try_next().await.map_err(|cause| tried(&cause))? {
-            let (index, child, of) = match macvlan(&message) {
+            let (index, child, of) = match child(&message) {
                 Some(found) => found,
                 None => continue,
             };
@@ -153,23 +156,32 @@ fn look(namespace: &Path, own: Option<&File>) -> Result<Vec<Child>> {
     })
 }
 
-/// A macvlan device by its index, and the number of the namespace in which the device below it is,
+/// Such a device by its index, and the number of the namespace in which the device below it is,
 /// where that is another one.
-fn macvlan(message: &LinkMessage) -> Option<(u32, Child, Option<i32>)> {
-    let (mut name, mut lower, mut of, mut is_macvlan) = (None, None, None, false);
+fn child(message: &LinkMessage) -> Option<(u32, Child, Option<i32>)> {
+    let (mut name, mut lower, mut of, mut kind) = (None, None, None, None);
     for attribute in &message.attributes {
         match attribute {
             LinkAttribute::IfName(text) => name = Some(text.clone()),
             LinkAttribute::Link(index) => lower = Some(*index),
             LinkAttribute::LinkNetNsId(number) => of = Some(*number),
             LinkAttribute::LinkInfo(infos) => {
-                is_macvlan = infos.contains(&LinkInfo::Kind(InfoKind::MacVlan));
+                kind = infos.iter().find_map(|info| match info {
+                    LinkInfo::Kind(
+                        kind @ (InfoKind::MacVlan
+                        | InfoKind::MacVtap
+                        | InfoKind::IpVlan
+                        | InfoKind::IpVtap),
+                    ) => Some(kind.to_string()),
+                    _ => None,
+                });
             }
             _ => {}
         }
     }
     let child = Child {
-        name: name.filter(|_| is_macvlan)?,
+        kind: kind?,
+        name: name?,
         lower: lower?,
         namespace: None,
         addresses: Vec::new(),

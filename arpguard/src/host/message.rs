@@ -12,7 +12,7 @@ use rtnetlink::packet_route::{
         XdpAttached,
     },
     neighbour::{NeighbourAttribute, NeighbourMessage},
-    route::{RouteAddress, RouteAttribute, RouteMessage},
+    route::{RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteType},
 };
 
 use crate::device::{Address, Device, Link, Unguardable, Xdp};
@@ -131,6 +131,30 @@ pub fn default_source(message: &RouteMessage) -> Option<(u32, Ipv4Addr)> {
         }
     }
     device.zip(source)
+}
+
+/// What is the host's by a route of type `local`, with the interface index of the route's device.
+/// `None` for any other route, and one of a table that not every packet is looked up in.
+pub fn local(message: &RouteMessage) -> Option<(u32, Ipv4Net)> {
+    let header = &message.header;
+    let (mut device, mut prefix) = (None, Ipv4Addr::UNSPECIFIED);
+    let mut table = u32::from(header.table);
+    for attribute in &message.attributes {
+        match attribute {
+            RouteAttribute::Oif(index) => device = Some(*index),
+            RouteAttribute::Destination(RouteAddress::Inet(address)) => prefix = *address,
+            RouteAttribute::Table(number) => table = *number,
+            _ => {}
+        }
+    }
+    // `RT_TABLE_LOCAL` of `linux/rtnetlink.h`
+    const LOCAL: u32 = 255;
+    let everywhere = [LOCAL, RouteHeader::RT_TABLE_MAIN.into()];
+    if header.kind != RouteType::Local || !everywhere.contains(&table) {
+        return None;
+    }
+    let prefix = Ipv4Net::new(prefix, header.destination_prefix_length).ok()?;
+    Some((device?, prefix.trunc()))
 }
 
 /// A station that the kernel knows, with the interface index of the device that it is behind.

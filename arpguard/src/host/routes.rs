@@ -3,10 +3,11 @@
 use std::net::Ipv4Addr;
 
 use futures_util::TryStreamExt as _;
+use ipnet::Ipv4Net;
 use nix::errno::Errno;
 use rtnetlink::{
     RouteMessageBuilder,
-    packet_route::route::{RouteAttribute, RouteType},
+    packet_route::route::{RouteAttribute, RouteMessage, RouteType},
 };
 
 use super::message;
@@ -14,14 +15,25 @@ use crate::error::{Error, Result, errno};
 use crate::netlink::Netlink;
 
 pub(super) async fn read_default_sources(netlink: &Netlink) -> Result<Vec<(u32, Ipv4Addr)>> {
-    let mut sources = Vec::new();
+    let routes = read(netlink).await?;
+    Ok(routes.iter().filter_map(message::default_source).collect())
+}
+
+/// What is the host's by a route, with the interface index of the route's device: addresses, and
+/// prefixes that are local as a whole. Tables that only some packets are looked up in are left out.
+///
+/// # Errors
+/// Where the kernel does not tell.
+pub async fn local(netlink: &Netlink) -> Result<Vec<(u32, Ipv4Net)>> {
+    let routes = read(netlink).await?;
+    Ok(routes.iter().filter_map(message::local).collect())
+}
+
+async fn read(netlink: &Netlink) -> Result<Vec<RouteMessage>> {
     let all = RouteMessageBuilder::<Ipv4Addr>::new().build();
-    let mut routes = netlink.handle().route().get(all).execute();
+    let routes = netlink.handle().route().get(all).execute();
     let tried = |cause| Error::from_cause("read the routes", "this network namespace", &cause);
-    while let Some(route) = routes.try_next().await.map_err(tried)? {
-        sources.extend(message::default_source(&route));
-    }
-    Ok(sources)
+    routes.try_collect().await.map_err(tried)
 }
 
 /// A packet whose way is asked for.
