@@ -11,7 +11,7 @@ use arpguard_common::{
 };
 use ipnet::Ipv4Net;
 
-use super::{Block, Placed, prefix_text};
+use super::{Block, Kind, Placed, prefix_text};
 use crate::{
     device::Device,
     error::{Error, Result},
@@ -164,14 +164,15 @@ pub(crate) fn longest_match(
         .find(|prefix| is_one(*prefix))
 }
 
-/// An address of `device` that would be hidden there, and why the host needs it: with its own
-/// address silenced, the neighbours lose the host in minutes.
+/// An address of `device` that would be hidden there, or answered for otherwise than the kernel does,
+/// and why the host needs it: with its own address silenced, the neighbours lose the host in minutes.
 pub(crate) fn needed(block: &Block, host: &Host, device: &Device) -> Option<(Part, Error)> {
     let policy = block.kind.policy();
-    match policy {
-        Policy::Hide | Policy::Pin => {}
+    match block.kind {
+        Kind::Hide { .. } | Kind::Pin => {}
+        Kind::Answer { mac, deferred } if deferred || (mac.is_some() && mac != device.mac) => {}
         // What a device owns stays its own.
-        Policy::Strict | Policy::Answer | Policy::Bind => return None,
+        Kind::Answer { .. } | Kind::Strict { .. } | Kind::Bind { .. } => return None,
     }
     let mut on_link = device
         .addresses
@@ -206,7 +207,9 @@ pub(crate) const fn cost(policy: Policy) -> &'static str {
         Policy::Hide => "the LAN would lose this host",
         Policy::Pin => "that device would have no address to speak with",
         Policy::Strict => "that device would be silent",
-        Policy::Answer => "two machines would answer",
+        Policy::Answer => {
+            "the LAN would find this host by it no longer, or at another hardware address"
+        }
         Policy::Bind => "no other machine could take it over",
     }
 }
@@ -275,7 +278,6 @@ fn broadcasts(host: &Host) -> BTreeMap<Ipv4Addr, &str> {
     broadcasts
 }
 
-/// Why no host can hide this.
 /// Why a prefix has addresses that ARP is never about; `None` where it has none.
 pub(crate) fn unresolvable(prefix: Ipv4Net) -> Option<&'static str> {
     let overlaps = |net: [u8; 4], length| {
