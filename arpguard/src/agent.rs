@@ -15,6 +15,7 @@ mod homes;
 mod manager;
 mod presence;
 mod server;
+mod telling;
 mod turn;
 mod view;
 mod wakes;

@@ -21,6 +21,7 @@ use nix::sys::signal::Signal;
 
 const IP: Ipv4Addr = Ipv4Addr::new(192, 168, 18, 100);
 /// Numbers of the devices of the container host.
+const ETH0: usize = 0;
 const ETH3: usize = 1;
 const ETH4: usize = 2;
 /// How often the client asks.
@@ -250,6 +251,41 @@ fn of_a_prefix_what_is_owned_or_proxied_is_announced() {
     for ip in &all {
         assert_eq!(flux.resolve(*ip), macs[1].to_string());
     }
+}
+
+/// Each of two pins has a home of its own, and both have the same fallback.
+#[test]
+fn one_that_returns_leaves_what_is_still_told_of_another() {
+    const OTHER: Ipv4Addr = Ipv4Addr::new(192, 168, 18, 99);
+    const TIMES: usize = 5;
+    let flux = host();
+    flux.host.sh(&format!("ip addr add {OTHER}/32 dev eth0"));
+    flux.host
+        .guard(&format!("pin {IP} --dev eth3 --fallback eth4 --hold 0"));
+    flux.host
+        .guard(&format!("pin {OTHER} --dev eth0 --fallback eth4 --hold 60"));
+    let at = |ip: Ipv4Addr, device: &str| {
+        let list = flux.host.guard("list");
+        let mut lines = list.lines().map(|line| line.split_whitespace());
+        lines.any(|line| {
+            let words: Vec<_> = line.skip(1).take(2).collect();
+            words == [ip.to_string().as_str(), device]
+        })
+    };
+    let _agent = Agent::start(&flux.host, &[]);
+    let announcement = arp::announcement(flux.nics[ETH4].mac, OTHER);
+    flux.unplug(ETH3);
+    eventually("the one moves", || at(IP, "eth4"));
+    flux.unplug(ETH0);
+    eventually("the other moves", || at(OTHER, "eth4"));
+    flux.plug(ETH3);
+    eventually("the one is back", || at(IP, "eth3"));
+    let mut told = 0;
+    eventually("the other is announced as often as is due", || {
+        let heard = now_heard(&flux);
+        told += heard.iter().filter(|frame| **frame == announcement).count();
+        told >= TIMES
+    });
 }
 
 #[test]

@@ -110,10 +110,13 @@ impl Turn {
         let shape = session.datapath().map(Datapath::rules).unwrap_or_default();
         let host = session.host.clone();
         let outcome = session.end(outcome).await;
-        if outcome.is_ok()
-            && let Err(error) = homes.settled(&wanted, &host, netlink).await
-        {
-            return Self::Failed(error);
+        if outcome.is_ok() {
+            let rules = &wanted.rules;
+            let at = |place| rules.at(place);
+            let around = (&host, netlink);
+            if let Err(error) = homes.settled(&wanted.terms, rules, at, around).await {
+                return Self::Failed(error);
+            }
         }
         match (outcome, refusal) {
             (Ok(()), Some(refusal)) => Self::Waiting(refusal),
