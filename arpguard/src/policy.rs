@@ -15,7 +15,7 @@ use arpguard_common::{
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::check::{MEANT, cost, longest_match, needed, unresolvable};
+pub(crate) use self::check::{FREE, MEANT, cost, longest_match, needed, unresolvable};
 pub use self::{
     check::{Part, Refusal, check, check_on, is_hidden},
     clash::{clash, state_text, undo_text},

@@ -4,7 +4,10 @@ use std::fmt;
 
 use tracing::{info, warn};
 
-use super::homes::{Homes, report};
+use super::{
+    asking::Asked,
+    homes::{Homes, report},
+};
 use crate::{
     config::Config,
     datapath::{Datapath, Writer},
@@ -83,8 +86,7 @@ impl Turn {
         writer: Writer,
         netlink: &Netlink,
         wish: &Wish<'_>,
-        homes: &mut Homes,
-        passed_over: &mut PassedOver,
+        (homes, passed_over, asked): (&mut Homes, &mut PassedOver, &mut Asked),
     ) -> Self {
         let mut session = match Session::with(writer, netlink).await {
             Ok(session) => session,
@@ -112,6 +114,7 @@ impl Turn {
         let outcome = session.end(outcome).await;
         if outcome.is_ok() {
             let rules = &wanted.rules;
+            asked.look(rules, &host);
             let at = |place| rules.at(place);
             let around = (&host, netlink);
             if let Err(error) = homes.settled(&wanted.terms, rules, at, around).await {
