@@ -9,6 +9,7 @@
 
 mod answers;
 mod asking;
+mod checking;
 mod declared;
 mod events;
 mod files;
