@@ -305,6 +305,12 @@ impl Session {
         self.writer.remove(&self.netlink, &self.host.devices).await
     }
 
+    /// Keeps what was done so far, whatever comes.
+    pub fn keep(&mut self) {
+        self.done.clear();
+        self.was_loaded = self.writer.datapath().is_some();
+    }
+
     /// Ends the change: keeps it where it went well, else undoes it in reverse.
     ///
     /// # Errors

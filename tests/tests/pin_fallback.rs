@@ -14,7 +14,7 @@ use arpguard_tests::{
     flux::{CLIENT, Flux},
     http,
     kernel::tc_hook,
-    lab::Namespace,
+    lab::{Namespace, fewer},
     running::{Agent, Directory, eventually, logging},
 };
 use nix::sys::signal::Signal;
@@ -119,6 +119,36 @@ fn the_client_sees_a_move_within_a_second_of_the_loss_and_the_way_back() {
     lost.sort_unstable();
     println!("requests without an answer, {INTERVAL:?} apart: {lost:?}");
     assert!(lost[2] < 100, "{lost:?}");
+}
+
+/// How many addresses are hidden beside it.
+const CROWD: u32 = 500_000;
+
+#[test]
+fn a_move_waits_for_no_other_rules() {
+    let flux = host();
+    let directory = Directory::new("crowd");
+    let crowd = (0..fewer(CROWD)).map(|number| Ipv4Addr::from_bits(0x0a00_0000 + number));
+    let crowd: Vec<_> = crowd.map(|ip| format!("'{ip}'")).collect();
+    let text = format!(
+        "[[hide]]\nip = [{}]\n[[pin]]\nip = '{IP}'\ndev = 'eth3'\nfallback = 'eth4'\nhold = 0\n",
+        crowd.join(",\n")
+    );
+    let policy = directory.write("arpguard.toml", &text);
+    let log = directory.file("log");
+    let _agent = logging(&flux.host, &["--config", &policy], &log);
+    eventually("all is in force", || {
+        fs::read_to_string(&log).unwrap().contains("in force")
+    });
+    let macs = [ETH3, ETH4].map(|nic| flux.nics[nic].mac);
+    ask_until(&flux, macs[0]);
+    flux.unplug(ETH3);
+    let (asked, heard) = ask_until(&flux, macs[1]);
+    announced_at(&flux, macs[1], heard);
+    assert!(
+        asked < 100,
+        "{asked} requests, {INTERVAL:?} apart, have no answer"
+    );
 }
 
 #[test]

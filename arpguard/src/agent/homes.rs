@@ -3,7 +3,11 @@
 //! Where a pin is, the kernel says. What is kept here is lost with the agent: then the time that a
 //! link has held begins anew, and the LAN is told again where each pin is.
 
-use std::{collections::BTreeMap, net::Ipv4Addr, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::Ipv4Addr,
+    time::Duration,
+};
 
 use arpguard_common::{
     abi::{EVERY_DEVICE, Rule},
@@ -21,8 +25,9 @@ use crate::{
     error::Result,
     host::{Host, proxied},
     netlink::Netlink,
-    plan::Move,
+    plan::{Move, Mover, State, Wanted, moves, towards},
     policy::prefix_text,
+    session::Session,
     terms::{ByPrefix, Terms},
 };
 
@@ -31,6 +36,8 @@ use crate::{
 pub(super) struct Homes {
     /// The devices that are connected, by name.
     up: BTreeMap<String, Up>,
+    /// What pins there were when it was last looked at all rules.
+    pins: BTreeSet<Ipv4Net>,
     /// What the LAN was told.
     telling: Telling,
     /// When a link has held long enough.
@@ -77,6 +84,47 @@ impl Homes {
         self.due.take()
     }
 
+    /// Moves the pins that are known, and tells the LAN, before anybody reads all rules: of a million that
+    /// takes seconds.
+    ///
+    /// # Errors
+    /// Where the kernel refuses. Then nothing was changed.
+    pub(super) async fn move_known(
+        &mut self,
+        session: &mut Session,
+        netlink: &Netlink,
+    ) -> Result<()> {
+        let Some(datapath) = session.datapath().filter(|_| !self.pins.is_empty()) else {
+            return Ok(());
+        };
+        let mut now = State {
+            terms: datapath.maps.terms()?,
+            ..State::default()
+        };
+        for prefix in &self.pins {
+            let place = Place::new(Policy::Pin, EVERY_DEVICE, *prefix);
+            if let Some(rule) = datapath.maps.rule(place) {
+                now.rules.insert(place, rule);
+            }
+        }
+        let mut wanted = Wanted::of(&now);
+        let holds = |device: &Device, seconds| self.holds(device, seconds);
+        wanted.settle(&now, &session.host, Mover::Follower(&holds))?;
+        let plan = towards(&wanted, &now);
+        if plan.changes.is_empty() {
+            return Ok(());
+        }
+        report(&moves(&plan, &now, &session.host));
+        session.carry_out(&plan).await?;
+        session.keep();
+        let Some(datapath) = session.datapath() else {
+            return Ok(());
+        };
+        let (maps, around) = (&datapath.maps, (&session.host, netlink));
+        self.settled(&wanted.terms, maps, |place| maps.rule(place), around)
+            .await
+    }
+
     /// The pins are in force: tells the LAN of what has moved. `tables` has all rules, and `rule` tells
     /// that at a place.
     ///
@@ -90,6 +138,7 @@ impl Homes {
         (host, netlink): (&Host, &Netlink),
     ) -> Result<()> {
         self.due = None;
+        self.pins = terms.keys().copied().collect();
         self.telling.keep(|prefix| terms.contains_key(prefix));
         let mut untold = BTreeMap::<u32, BTreeMap<Ipv4Net, Rule>>::new();
         for (prefix, terms) in terms {

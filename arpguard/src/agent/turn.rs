@@ -94,6 +94,7 @@ impl Turn {
         };
         homes.look(&session.host);
         passed_over.look(&session.host);
+        let moved = homes.move_known(&mut session, netlink).await;
         let (declared, refusal) = match wish.config.on(&session.host) {
             Ok(wanted) => (Some(wanted), None),
             Err(error) => {
@@ -102,7 +103,11 @@ impl Turn {
             }
         };
         let mut wanted = Wanted::default();
-        let outcome = match change(&mut session, declared, wish.keep, homes).await {
+        let changed = match moved {
+            Ok(()) => change(&mut session, declared, wish.keep, homes).await,
+            Err(error) => Err(error),
+        };
+        let outcome = match changed {
             Ok(done) => {
                 wanted = done;
                 Ok(())
