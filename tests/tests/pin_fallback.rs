@@ -14,7 +14,7 @@ use arpguard_tests::{
     flux::{CLIENT, Flux},
     http,
     kernel::tc_hook,
-    lab::{Namespace, fewer},
+    lab::{self, Namespace, fewer},
     running::{Agent, Directory, eventually, logging},
 };
 use nix::sys::signal::Signal;
@@ -119,6 +119,62 @@ fn the_client_sees_a_move_within_a_second_of_the_loss_and_the_way_back() {
     lost.sort_unstable();
     println!("requests without an answer, {INTERVAL:?} apart: {lost:?}");
     assert!(lost[2] < 100, "{lost:?}");
+}
+
+/// The address of the device that loses its link is answered for by the other: unless the kernel is
+/// told not to, which the command tells with what mends it.
+#[test]
+fn what_the_lost_device_has_is_answered_on_the_other() {
+    let flux = Flux::container_host();
+    let host = &flux.host;
+    host.sh(&format!("ip addr add {IP}/32 dev eth3"));
+    let macs = [ETH3, ETH4].map(|nic| flux.nics[nic].mac);
+    let _agent = Agent::start(host, &[]);
+    eventually("the agent is there", || {
+        host.guard("status").contains("eth4")
+    });
+    let pin = format!("pin {IP} --dev eth3 --fallback eth4 --hold 0");
+    for (setting, value, remark) in [
+        ("arp_ignore", "0", ""),
+        (
+            "arp_ignore",
+            "1",
+            "arpguard: pin: on eth4 the kernel does not answer for what another device has \
+             (arp_ignore=1), so nobody does while it is there: \
+             sysctl -w net.ipv4.conf.eth4.arp_ignore=0\n",
+        ),
+        (
+            "rp_filter",
+            "1",
+            "arpguard: pin: on eth4 the kernel hears only what it would reply to by eth4 \
+             (rp_filter=1), and another device is in the same subnet: pin with --route, or \
+             sysctl -w net.ipv4.conf.eth4.rp_filter=2\n",
+        ),
+    ] {
+        host.set(&format!("net/ipv4/conf/eth4/{setting}"), value);
+        let told = host.arpguard(&pin.split(' ').collect::<Vec<_>>());
+        assert_eq!(told.told(), (Some(0), "", remark));
+        eventually("it is at home", || is_at(host, "eth3"));
+        ask_until(&flux, macs[0]);
+        flux.unplug(ETH3);
+        eventually("it moves", || is_at(host, "eth4"));
+        if let Some((_, cure)) = remark.trim_end().rsplit_once("sysctl -w ") {
+            // The control: it is as the command says.
+            flux.ears.drain();
+            flux.ears
+                .send(&arp::request(CLIENT, flux.client, IP).bytes());
+            thread::sleep(lab::unhurried(10 * INTERVAL));
+            let heard = now_heard(&flux);
+            let answers = heard
+                .iter()
+                .filter(|arp| arp.op == arp::REPLY && arp.tha == CLIENT);
+            assert_eq!(answers.count(), 0, "{setting}: {heard:?}");
+            host.sh(&format!("sysctl -qw {cure}"));
+        }
+        ask_until(&flux, macs[1]);
+        flux.plug(ETH3);
+        eventually("it is back", || is_at(host, "eth3"));
+    }
 }
 
 /// How many addresses are hidden beside it.
