@@ -20,7 +20,8 @@ pub const NOBODY: Vec<String> = Vec::new();
 /// The three, each on one segment by `eth0`.
 #[derive(Debug)]
 pub struct Lan {
-    _segment: Segment,
+    /// What they are on; its first port is the server's.
+    pub segment: Segment,
     /// Where arpguard runs.
     pub server: Namespace,
     /// Who may have the same address.
@@ -48,7 +49,7 @@ impl Lan {
             server: attach("server", SERVER, "192.168.18.10/24"),
             other: attach("other", OTHER, "192.168.18.11/24"),
             client: attach("client", CLIENT, "192.168.18.129/24"),
-            _segment: segment,
+            segment,
         }
     }
 

@@ -5,7 +5,8 @@ use std::{thread::sleep, time::Duration};
 use arpguard_common::wire::Mac;
 use arpguard_tests::{
     arp,
-    lab::{self, Port},
+    kernel::tc_hook,
+    lab::{self, Passer, Port},
     lan::{CLIENT, Lan, NOBODY, OTHER, SERVER, VIP, only},
     running::eventually,
 };
@@ -44,6 +45,31 @@ fn what_nobody_has_is_answered_on_the_device_and_with_the_address_that_is_named(
     let status = lan.server.guard("status");
     let counted = "eth0    answer  answered_request  passed (audit: answered)";
     assert!(status.contains(counted), "{status}");
+}
+
+#[test]
+fn each_engine_answers_on_the_wire() {
+    for (mode, hook) in [
+        ("native", "xdp-native"),
+        ("generic", "xdp-generic"),
+        ("tc", tc_hook()),
+    ] {
+        let lan = Lan::new();
+        // As a network card would, the segment takes what a native program sends.
+        let _passer = (mode == "native").then(|| Passer::attach(lan.segment.namespace(), "p0"));
+        lan.server
+            .guard(&format!("hide 192.168.18.102 --attach {mode}"));
+        lan.server.guard("answer 192.168.18.101 --dev eth0");
+        lan.server
+            .guard("answer 192.168.18.103 --dev eth0 --mac vrrp:51");
+        let status = lan.server.guard("status");
+        let mut lines = status.lines();
+        let line = lines.find(|line| line.starts_with("eth0 ")).unwrap();
+        assert_eq!(line.split_whitespace().nth(1), Some(hook), "{status}");
+        assert_eq!(lan.answers("192.168.18.101"), only(SERVER), "{mode}");
+        assert_eq!(lan.answers("192.168.18.103"), only(VRRP), "{mode}");
+        assert_eq!(lan.answers("192.168.18.102"), NOBODY, "{mode}");
+    }
 }
 
 #[test]

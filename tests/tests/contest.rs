@@ -1,14 +1,19 @@
 //! Who answers for what another machine has.
 
-use std::fs;
+use std::{fs, process::Stdio};
+
+use arpguard_common::wire::Mac;
 
 use arpguard_tests::{
     arp,
-    flux::{CLIENT, Flux},
-    lan::{Lan, NOBODY, OTHER, SERVER, only},
+    flux::{self, Flux},
+    http,
+    lab::{self, Port},
+    lan::{CLIENT, Lan, NOBODY, OTHER, SERVER, VIP, only},
     running::{Agent, Directory, eventually, logging},
 };
 use nix::sys::signal::Signal;
+use serde_json::{Value, json};
 
 const ANSWER: &str = "[[answer]]\nip = '192.168.18.101'\ndev = 'eth0'\n";
 
@@ -132,14 +137,109 @@ fn what_this_host_has_on_another_device_is_not_left_to_it() {
     let policy = directory.write("arpguard.toml", &text);
     let log = directory.file("log");
     let _agent = logging(&flux.host, &["--config", &policy], &log);
-    let line = format!("WARN answer: {}: {CLIENT} has it, on eth3: ", flux.client);
+    let line = format!(
+        "WARN answer: {}: {} has it, on eth3: ",
+        flux.client,
+        flux::CLIENT
+    );
     eventually("the LAN was asked", || {
         fs::read_to_string(&log).unwrap().contains(&line)
     });
     assert!(!flux.host.guard("status").contains("192.168.18.100"));
-    let asked = arp::request(CLIENT, flux.client, [192, 168, 18, 100].into());
+    let asked = arp::request(flux::CLIENT, flux.client, [192, 168, 18, 100].into());
     let mac = flux.nics[1].mac;
-    let reply = arp::reply(mac, asked.tpa, CLIENT, flux.client).bytes();
+    let reply = arp::reply(mac, asked.tpa, flux::CLIENT, flux.client).bytes();
     flux.ears.send(&asked.bytes());
     flux.ears.until(|frame| frame == reply);
+}
+
+/// What a program says of the server that answers for the VIP, in the JSON of `status`.
+fn claim(lan: &Lan) -> Value {
+    let status: Value = serde_json::from_str(&lan.server.guard("-o json status")).unwrap();
+    let mut devices = status["devices"].as_array().unwrap().iter();
+    let device = devices.find(|device| device["name"] == "eth0").unwrap();
+    device["claims"][0].clone()
+}
+
+#[test]
+fn a_conflict_is_an_event_and_counted_and_told_with_its_time() {
+    let lan = Lan::new();
+    lan.server.guard("answer 192.168.18.101 --dev eth0");
+    let _agent = Agent::start(&lan.server, &["--metrics", "9817"]);
+    let series = |reason: &str, outcome: &str, count: u32| {
+        let line = format!(
+            "arpguard_frames_total{{device=\"eth0\",policy=\"answer\",mode=\"enforce\",\
+             reason=\"{reason}\",outcome=\"{outcome}\"}} {count}\n"
+        );
+        http::get(&lan.server, "/metrics").body.contains(&line)
+    };
+    let now = || {
+        lan.server
+            .sh("date -u +%Y-%m-%dT%H:%M:%S.%6NZ")
+            .trim()
+            .to_owned()
+    };
+    let (client, other) = (
+        Port::open(&lan.client, "eth0"),
+        Port::open(&lan.other, "eth0"),
+    );
+    let claims = |port: &Port, mac: Mac| {
+        port.send(&arp::announcement(mac, VIP).bytes());
+        eventually("it is heard", || claim(&lan)["mac"] == mac.to_string());
+    };
+    eventually("the agent serves", || http::connect(&lan.server).is_some());
+    claims(&other, OTHER);
+    assert!(series("flip_flop", "noted", 0));
+    // Since when, is since it was another.
+    let before = now();
+    claims(&client, CLIENT);
+    let after = now();
+    let is_since = || {
+        let since = claim(&lan)["since"].as_str().unwrap().to_owned();
+        assert!(
+            before <= since && since <= after,
+            "{before} {since} {after}"
+        );
+    };
+    is_since();
+    assert!(series("flip_flop", "noted", 1));
+    let seen = claim(&lan)["seen"].clone();
+    eventually("it is heard once more", || {
+        claims(&client, CLIENT);
+        claim(&lan)["seen"] != seen
+    });
+    is_since();
+    assert!(series("flip_flop", "noted", 1));
+
+    let mut monitor = lan.server.command(lab::arpguard());
+    monitor.args([
+        "-o",
+        "json",
+        "monitor",
+        "--reason",
+        "contested_request",
+        "--count",
+        "1",
+    ]);
+    let mut monitor = monitor.stdout(Stdio::piped()).spawn().unwrap();
+    // Until the monitor has begun, nobody hears of a request.
+    eventually("the monitor has told", || {
+        client.send(&arp::request(CLIENT, [192, 168, 18, 129].into(), VIP).bytes());
+        monitor.try_wait().unwrap().is_some()
+    });
+    let output = monitor.wait_with_output().unwrap();
+    let mut event: Value = serde_json::from_slice(&output.stdout).unwrap();
+    for key in ["time", "index"] {
+        assert!(event.as_object_mut().unwrap().remove(key).is_some());
+    }
+    let expected = json!({
+        "device": "eth0", "direction": "received", "reason": "contested_request",
+        "outcome": "passed", "policy": "answer", "audit": false, "kind": "request",
+        "operation": 1, "destination": "ff:ff:ff:ff:ff:ff", "source": CLIENT.to_string(),
+        "sha": CLIENT.to_string(), "spa": "192.168.18.129",
+        "tha": "00:00:00:00:00:00", "tpa": "192.168.18.101",
+        "rip": null, "suppressed": 0, "lost": 0,
+    });
+    assert_eq!(event, expected);
+    assert!(!series("contested_request", "passed", 0));
 }
