@@ -1,4 +1,8 @@
 //! `answer --when`: how the agent makes checks, and whom it answers by them.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on panics, also outside of #[test]"
+)]
 
 use std::{fs, net::Ipv4Addr};
 

@@ -1,4 +1,8 @@
 //! Who answers for what another machine has.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on panics, also outside of #[test]"
+)]
 
 use std::{fs, process::Stdio};
 
