@@ -98,7 +98,7 @@ impl Agent {
         let mut manager = Manager::new();
         let (turned, turns) = watch::channel(());
         let mut answers = Answers::new(&self.store, netlink);
-        let (asked, mut asking) = asking::new(&self.store);
+        let (asked, mut asking) = asking::new();
         tokio::select! {
             () = self.follow(netlink, &mut wakes, &declared, &mut manager, (&turned, asked)) => {}
             () = answers.serve(turns) => {}

@@ -238,12 +238,12 @@ fn a_conflict_is_an_event_and_counted_and_told_with_its_time() {
     }
     let expected = json!({
         "device": "eth0", "direction": "received", "reason": "contested_request",
-        "outcome": "passed", "policy": "answer", "audit": false, "kind": "request",
+        "outcome": "dropped", "policy": "answer", "audit": false, "kind": "request",
         "operation": 1, "destination": "ff:ff:ff:ff:ff:ff", "source": CLIENT.to_string(),
         "sha": CLIENT.to_string(), "spa": "192.168.18.129",
         "tha": "00:00:00:00:00:00", "tpa": "192.168.18.101",
         "rip": null, "suppressed": 0, "lost": 0,
     });
     assert_eq!(event, expected);
-    assert!(!series("contested_request", "passed", 0));
+    assert!(!series("contested_request", "dropped", 0));
 }

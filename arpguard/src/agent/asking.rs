@@ -1,25 +1,21 @@
 //! Asking the LAN who has what is to be answered for.
 //!
-//! The rules are in force by then: who asks first would let all other policy wait for each LAN. What
-//! another machine has is noted as if the programs had heard it claim that, and so left to it.
+//! The rules are in force by then: who asks first would let all other policy wait for each LAN. The
+//! programs hear what is replied, and leave to another machine what it has.
 
 use std::collections::BTreeMap;
 
-use arpguard_common::{
-    abi::{Book, Claim, Key, Rule},
-    verdict::Policy,
-};
+use arpguard_common::{abi::Rule, verdict::Policy};
 use tokio::sync::{mpsc, oneshot};
 use tracing::warn;
 
 use crate::{
-    clock,
-    datapath::{Place, Store, Writer},
+    datapath::Place,
     device::Device,
     error::{Error, Result},
     host::Host,
     plan::{Rules, unasked},
-    vacancy::{self, Taken, Wanted},
+    vacancy::{self, Wanted},
 };
 
 const FORCE: &str = "use --force, or `force = true` in a file, if it is to answer all the same";
@@ -42,39 +38,29 @@ pub(super) struct Asked {
 }
 
 /// Who asks.
-pub(super) struct Asking {
-    store: Store,
-    queue: mpsc::UnboundedReceiver<Question>,
-}
+pub(super) struct Asking(mpsc::UnboundedReceiver<Question>);
 
-pub(super) fn new(store: &Store) -> (Asked, Asking) {
+pub(super) fn new() -> (Asked, Asking) {
     let (sender, receiver) = mpsc::unbounded_channel();
     let asked = Asked {
         known: BTreeMap::new(),
         queue: sender,
     };
-    let asking = Asking {
-        store: store.clone(),
-        queue: receiver,
-    };
-    (asked, asking)
+    (asked, Asking(receiver))
 }
 
 impl Asked {
     /// These rules are in force now: has the LAN asked for what is new. Where a device has no link, that
     /// waits for one.
     pub(super) fn look(&mut self, rules: &Rules, host: &Host) {
-        let changes = |place: Place| {
-            let device = host.by_index(place.device);
-            device.filter(|device| device.is_usable())
-        };
+        let linked = |index| host.by_index(index).filter(|device| device.is_usable());
         self.known.retain(|place, (rule, carrier)| {
             rules.at(*place) == Some(*rule)
-                && changes(*place).is_some_and(|device| device.carrier_changes == *carrier)
+                && linked(place.device).is_some_and(|device| device.carrier_changes == *carrier)
         });
         let known = |place| self.known.get(&place).map(|(rule, _)| *rule);
         for (index, wanted) in unasked(rules, known) {
-            let Some(device) = host.by_index(index).filter(|one| one.is_usable()) else {
+            let Some(device) = linked(index) else {
                 continue;
             };
             for prefix in wanted.keys() {
@@ -96,62 +82,35 @@ impl Asked {
 impl Asking {
     /// Asks for as long as the agent lives.
     pub(super) async fn serve(&mut self) {
-        while let Some(question) = self.queue.recv().await {
-            if let Err(error) = self.ask(question).await {
+        while let Some(question) = self.0.recv().await {
+            if let Err(error) = ask(question).await {
                 warn!("{error}");
             }
         }
     }
+}
 
-    async fn ask(&self, question: Question) -> Result<()> {
-        let Question {
-            host,
-            device,
-            wanted,
-        } = question;
-        let (sender, receiver) = oneshot::channel();
-        // A thread that nobody waits for at the end. It works in the network namespace of this one.
-        std::thread::spawn(move || {
-            let asked = vacancy::ask(&host, &device, &wanted);
-            let _ = sender.send((host, device, asked));
-        });
-        let gone = |cause| Error::from_cause("ask", "the LAN", &cause);
-        let (host, device, taken) = receiver.await.map_err(gone)?;
-        let taken = taken?;
-        self.note(&host, &device, &taken).await?;
-        for one in taken.iter().take(MOST_TOLD) {
-            let error = one.error(&device);
-            warn!("{error}: arpguard does not answer for it; {FORCE}");
-        }
-        if let Some(more) = taken.len().checked_sub(MOST_TOLD).filter(|more| *more > 0) {
-            warn!("and other machines have {more} more on {}", device.name);
-        }
-        Ok(())
+async fn ask(question: Question) -> Result<()> {
+    let Question {
+        host,
+        device,
+        wanted,
+    } = question;
+    let (sender, receiver) = oneshot::channel();
+    // A thread that nobody waits for at the end. It works in the network namespace of this one.
+    std::thread::spawn(move || {
+        let asked = vacancy::ask(&host, &device, &wanted);
+        let _ = sender.send((device, asked));
+    });
+    let gone = |cause| Error::from_cause("ask", "the LAN", &cause);
+    let (device, taken) = receiver.await.map_err(gone)?;
+    let taken = taken?;
+    for one in taken.iter().take(MOST_TOLD) {
+        let error = one.error(&device);
+        warn!("{error}: arpguard does not answer for it; {FORCE}");
     }
-
-    /// Notes what others have. This host's own replies were heard, too, where it has several devices on
-    /// the LAN, and are no claims.
-    async fn note(&self, host: &Host, device: &Device, taken: &[Taken]) -> Result<()> {
-        let mut writer = Writer::lock(&self.store).await?;
-        let Some(datapath) = writer.datapath_mut() else {
-            return Ok(());
-        };
-        let is_own = |claim: &Claim| host.devices.iter().any(|one| one.mac == Some(claim.mac));
-        for (key, claim) in datapath.maps.claims()? {
-            if key.device() == device.index && is_own(&claim) {
-                datapath.maps.forget_claim(key)?;
-            }
-        }
-        let now = clock::monotonic();
-        let claim = |taken: &Taken| {
-            let key = Key::new(Book::Own, device.index, taken.address);
-            let claim = Claim::first(taken.station, now);
-            let known = datapath.maps.claim(key);
-            known
-                .is_none_or(|known| known.mac != claim.mac)
-                .then_some((key, claim))
-        };
-        let claims: Vec<_> = taken.iter().filter_map(claim).collect();
-        datapath.note_claims(&claims)
+    if let Some(more) = taken.len().checked_sub(MOST_TOLD).filter(|more| *more > 0) {
+        warn!("and other machines have {more} more on {}", device.name);
     }
+    Ok(())
 }
