@@ -8,6 +8,8 @@
 //! other.
 
 mod answers;
+mod asking;
+mod checking;
 mod declared;
 mod events;
 mod files;
@@ -15,6 +17,7 @@ mod homes;
 mod manager;
 mod presence;
 mod server;
+mod telling;
 mod turn;
 mod view;
 mod wakes;
@@ -27,6 +30,7 @@ use tracing::{info, warn};
 pub use self::presence::is_there;
 use self::{
     answers::Answers,
+    asking::Asked,
     declared::Declared,
     homes::Homes,
     manager::Manager,
@@ -94,9 +98,11 @@ impl Agent {
         let mut manager = Manager::new();
         let (turned, turns) = watch::channel(());
         let mut answers = Answers::new(&self.store, netlink);
+        let (asked, mut asking) = asking::new();
         tokio::select! {
-            () = self.follow(netlink, &mut wakes, &declared, &mut manager, &turned) => {}
+            () = self.follow(netlink, &mut wakes, &declared, &mut manager, (&turned, asked)) => {}
             () = answers.serve(turns) => {}
+            () = asking.serve() => {}
             () = serve => {}
         }
         manager.stopping();
@@ -110,7 +116,7 @@ impl Agent {
         wakes: &mut Wakes,
         declared: &Declared,
         manager: &mut Manager,
-        turned: &watch::Sender<()>,
+        (turned, mut asked): (&watch::Sender<()>, Asked),
     ) {
         let mut said = String::new();
         let mut last: Option<Arc<Config>> = None;
@@ -129,7 +135,8 @@ impl Agent {
                         last: last.as_deref(),
                         keep: self.keep(),
                     };
-                    let turn = Turn::take(writer, netlink, &wish, &mut homes, &mut passed_over);
+                    let known = (&mut homes, &mut passed_over, &mut asked);
+                    let turn = Turn::take(writer, netlink, &wish, known);
                     manager.while_doing(turn).await
                 }
                 Err(error) => Turn::Failed(error),

@@ -24,7 +24,7 @@ use crate::{
     check::Check,
     datapath::Mode,
     error::{Error, Result},
-    policy::{self, Block, EVERY_ADDRESS, Kind, MEANT, Part, Refusal, Rip},
+    policy::{self, Block, EVERY_ADDRESS, FREE, Kind, MEANT, Part, Refusal, Rip},
     terms::{Fallback, HOLD, LONGEST_HOLD, Terms},
 };
 
@@ -370,11 +370,12 @@ impl Config {
                 let cost = policy::cost(policy);
                 error.advise(format!("{cost}; set `force = true` {MEANT}"))
             }
+            Part::Many(_) => error.advise(format!("set `force = true` {FREE}")),
             Part::Holding(_) | Part::Rip => error,
         };
         let offset = match part {
             Part::Rip => origin.rip,
-            Part::Holding(address) | Part::Needed { address, .. } => {
+            Part::Holding(address) | Part::Many(address) | Part::Needed { address, .. } => {
                 let parts = block.prefixes.iter().zip(&origin.prefixes);
                 parts
                     .filter(|(prefix, _)| prefix.contains(&address))

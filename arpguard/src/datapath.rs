@@ -31,7 +31,7 @@ mod writer;
 use std::collections::BTreeSet;
 
 use arpguard_common::{
-    abi::{Book, Counts, EVERY_DEVICE, Rule, Shape},
+    abi::{Book, Claim, Counts, EVERY_DEVICE, Key, Rule, Shape},
     verdict::Policy,
 };
 use ipnet::Ipv4Net;
@@ -158,6 +158,14 @@ impl Datapath {
             }
         }
         Ok(())
+    }
+
+    /// Notes claims, as if the programs had heard them.
+    ///
+    /// # Errors
+    /// Where the kernel refuses.
+    pub fn note_claims(&mut self, claims: &[(Key, Claim)]) -> Result<()> {
+        self.maps.set_claims(claims)
     }
 
     /// The interface indexes of the devices that have rules of their own.

@@ -42,4 +42,5 @@ pub mod routing;
 pub mod session;
 pub mod terms;
 mod trust;
+pub mod vacancy;
 mod vip;

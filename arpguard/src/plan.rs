@@ -6,6 +6,7 @@ mod homes;
 pub mod promotion;
 mod rules;
 mod towards;
+mod unasked;
 
 use std::net::Ipv4Addr;
 
@@ -20,6 +21,7 @@ pub use self::{
     homes::{Keep, Move, Mover, Settling, away, moves, used},
     rules::Rules,
     towards::{Plan, State, Wanted, towards},
+    unasked::unasked,
 };
 use crate::{
     datapath::{Change, Place},

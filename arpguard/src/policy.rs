@@ -2,6 +2,7 @@
 
 mod check;
 mod clash;
+mod deaf;
 mod devices;
 mod placed;
 mod text;
@@ -15,10 +16,11 @@ use arpguard_common::{
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::check::{MEANT, cost, longest_match, needed, unresolvable};
+pub(crate) use self::check::{FREE, MEANT, cost, longest_match, needed, unresolvable};
 pub use self::{
     check::{Part, Refusal, check, check_on, is_hidden},
     clash::{clash, state_text, undo_text},
+    deaf::deaf,
     devices::{devices, existing, guardable, unreadable},
     placed::{Placed, Scope},
     text::{parse_mac, parse_prefix, parse_rip, participle, prefix_text},

@@ -39,6 +39,7 @@ use crate::{
     datapath::Store,
     error::{Error, Result},
     explain::Question,
+    host::{Host, Sysctls},
     netlink::Netlink,
     render::Page,
 };
@@ -129,6 +130,14 @@ impl Request {
         match self {
             Self::Pin(pin) => pin.fallback.is_some(),
             _ => false,
+        }
+    }
+
+    /// What is to be known of it though it is done, of a host with these settings.
+    pub fn remarks(&self, host: &Host, sysctls: &Sysctls) -> Vec<String> {
+        match self {
+            Self::Pin(pin) => pin.remarks(host, sysctls),
+            _ => Vec::new(),
         }
     }
 

@@ -2,22 +2,26 @@
 
 mod steer;
 
-use std::net::Ipv4Addr;
+use std::{collections::BTreeSet, net::Ipv4Addr};
 
 use arpguard_common::{
+    abi::{Claim, Key},
     policy::{Tables, View},
-    verdict::Mode as Carry,
+    verdict::{Mode as Carry, Policy},
 };
 use ipnet::Ipv4Net;
 
 use crate::{
-    datapath::{Attached, Change, Checks, Datapath, Ingress, Known, Mode, Reader, Store, Writer},
+    datapath::{
+        Attached, Change, Checks, Datapath, Ingress, Known, Mode, Place, Reader, Store, Writer,
+    },
     device::Device,
     error::{Error, Result},
     host::Host,
     interrupt,
     netlink::Netlink,
     plan::{self, Plan, Rules, State},
+    policy,
     progress::Progress,
     routing::{self, Routing},
     vip,
@@ -41,6 +45,8 @@ enum Done {
     AddressAdded(u32, Ipv4Addr),
     AddressRemoved(u32, Ipv4Addr),
     Steered(Routing),
+    /// Claims that are forgotten.
+    Forgotten(Vec<(Key, Claim)>),
     /// The checks of before.
     Checked(Checks),
 }
@@ -194,6 +200,7 @@ impl Session {
         if changes.is_empty() {
             return Ok(());
         }
+        self.forget_unheeded(changes)?;
         let mut progress = Progress::new(changes.len());
         let undo = self.writer.loaded()?.commit(changes, &mut |done| {
             progress.update(done);
@@ -228,21 +235,38 @@ impl Session {
         datapath.know_stations(&stations.collect())
     }
 
-    /// Forgets who has claimed the addresses of `prefixes` on devices.
+    /// Forgets what was heard while there was no rule, or another one, of what is about to be answered
+    /// for: who had it then need not have it now.
+    fn forget_unheeded(&mut self, changes: &[Change]) -> Result<()> {
+        let datapath = self.datapath();
+        let at = |place| datapath?.maps.rule(place);
+        let is_new = |change: &&Change| {
+            let rule = change.rule.filter(|rule| rule.policy() == Policy::Answer);
+            rule.is_some() && at(change.place) != rule
+        };
+        let places = changes.iter().filter(is_new).map(|change| change.place);
+        let places: Vec<_> = places.collect();
+        self.forget_claims(places.into_iter())
+    }
+
+    /// Forgets who has claimed the addresses of these places on their devices.
     ///
     /// # Errors
     /// Where the kernel refuses.
-    pub fn forget_claims(&mut self, devices: &[u32], prefixes: &[Ipv4Net]) -> Result<()> {
-        let Some(datapath) = self.writer.datapath_mut() else {
+    pub fn forget_claims(&mut self, places: impl Iterator<Item = Place>) -> Result<()> {
+        let places: BTreeSet<_> = places.map(|place| (place.device, place.prefix)).collect();
+        let Some(datapath) = self.writer.datapath_mut().filter(|_| !places.is_empty()) else {
             return Ok(());
         };
-        for (key, _) in datapath.maps.claims()? {
-            let address = Ipv4Addr::from(key.address);
-            if devices.contains(&key.device())
-                && prefixes.iter().any(|prefix| prefix.contains(&address))
-            {
-                datapath.maps.forget_claim(key)?;
-            }
+        let is_one = |key: Key| {
+            let is_one = |prefix| places.contains(&(key.device(), prefix));
+            policy::longest_match(key.address.into(), is_one).is_some()
+        };
+        let mut claims = datapath.maps.claims()?;
+        claims.retain(|(key, _)| is_one(*key));
+        self.done.push(Done::Forgotten(claims.clone()));
+        for (key, _) in claims {
+            datapath.maps.forget_claim(key)?;
         }
         Ok(())
     }
@@ -281,6 +305,12 @@ impl Session {
         self.writer.remove(&self.netlink, &self.host.devices).await
     }
 
+    /// Keeps what was done so far, whatever comes.
+    pub fn keep(&mut self) {
+        self.done.clear();
+        self.was_loaded = self.writer.datapath().is_some();
+    }
+
     /// Ends the change: keeps it where it went well, else undoes it in reverse.
     ///
     /// # Errors
@@ -309,6 +339,7 @@ impl Session {
                     }
                 }
                 Done::Checked(before) => self.writer.loaded()?.check(&before)?,
+                Done::Forgotten(claims) => self.writer.loaded()?.note_claims(&claims)?,
                 Done::Steered(before) => {
                     let now = routing::observe(&self.netlink).await?.ours;
                     routing::change(&self.netlink, &now, &before).await?;

@@ -27,6 +27,7 @@ pub mod ipvs;
 pub mod keepalived;
 pub mod kernel;
 pub mod lab;
+pub mod lan;
 pub mod manager;
 pub mod pair;
 pub mod pins;

@@ -1,82 +1,18 @@
 //! `answer` and `bind`, and who is seen to claim what: what the commands say and do.
 
-#![expect(clippy::expect_used, reason = "a test that cannot go on panics")]
-
-use std::{net::Ipv4Addr, thread::sleep, time::Duration};
+use std::{thread::sleep, time::Duration};
 
 use arpguard_common::wire::Mac;
 use arpguard_tests::{
     arp,
-    lab::{self, Namespace, Port, Segment},
+    kernel::tc_hook,
+    lab::{self, Passer, Port},
+    lan::{CLIENT, Lan, NOBODY, OTHER, SERVER, VIP, only},
     running::eventually,
 };
 
-const SERVER: Mac = Mac([2, 0, 0, 0, 0, 0x10]);
-const OTHER: Mac = Mac([2, 0, 0, 0, 0, 0x11]);
-const CLIENT: Mac = Mac([2, 0, 0, 0, 0, 0x81]);
 const GIVEN: Mac = Mac([2, 0, 0, 0, 9, 9]);
 const VRRP: Mac = Mac([0, 0, 0x5e, 0, 1, 51]);
-const VIP: Ipv4Addr = Ipv4Addr::new(192, 168, 18, 101);
-
-/// A server, another machine and a client, each on one segment by `eth0`.
-struct Lan {
-    _segment: Segment,
-    server: Namespace,
-    other: Namespace,
-    client: Namespace,
-}
-
-impl Lan {
-    fn new() -> Self {
-        let segment = Segment::new();
-        let attach = |role: &str, mac, address: &str| {
-            let host = Namespace::new(role);
-            segment.attach(&host, "eth0", mac, &[address]);
-            host
-        };
-        Self {
-            server: attach("server", SERVER, "192.168.18.10/24"),
-            other: attach("other", OTHER, "192.168.18.11/24"),
-            client: attach("client", CLIENT, "192.168.18.129/24"),
-            _segment: segment,
-        }
-    }
-
-    /// Who answers the client for an address, by the MAC addresses that arping shows.
-    fn answers(&self, address: &str) -> Vec<String> {
-        let line = format!("arping -c 2 -w 1 -I eth0 {address}");
-        let mut words = line.split(' ');
-        let program = words.next().unwrap_or_default();
-        let output = self
-            .client
-            .command(program)
-            .args(words)
-            .output()
-            .expect("arping");
-        let text = String::from_utf8_lossy(&output.stdout);
-        let mut macs: Vec<_> = text
-            .lines()
-            .filter_map(|line| Some(line.split_once('[')?.1.split_once(']')?.0.to_lowercase()))
-            .collect();
-        macs.sort_unstable();
-        macs.dedup();
-        macs
-    }
-
-    /// The client's entry for an address once it has asked for it.
-    fn entry(&self, address: &str) -> String {
-        let shown = self.client.sh(&format!("ip neigh show {address} dev eth0"));
-        let mut words = shown.split_whitespace();
-        words.find(|word| *word == "lladdr");
-        words.next().unwrap_or("none").to_owned()
-    }
-}
-
-fn only(mac: Mac) -> Vec<String> {
-    vec![mac.to_string()]
-}
-
-const NOBODY: Vec<String> = Vec::new();
 
 #[test]
 fn what_nobody_has_is_answered_on_the_device_and_with_the_address_that_is_named() {
@@ -109,6 +45,31 @@ fn what_nobody_has_is_answered_on_the_device_and_with_the_address_that_is_named(
     let status = lan.server.guard("status");
     let counted = "eth0    answer  answered_request  passed (audit: answered)";
     assert!(status.contains(counted), "{status}");
+}
+
+#[test]
+fn each_engine_answers_on_the_wire() {
+    for (mode, hook) in [
+        ("native", "xdp-native"),
+        ("generic", "xdp-generic"),
+        ("tc", tc_hook()),
+    ] {
+        let lan = Lan::new();
+        // As a network card would, the segment takes what a native program sends.
+        let _passer = (mode == "native").then(|| Passer::attach(lan.segment.namespace(), "p0"));
+        lan.server
+            .guard(&format!("hide 192.168.18.102 --attach {mode}"));
+        lan.server.guard("answer 192.168.18.101 --dev eth0");
+        lan.server
+            .guard("answer 192.168.18.103 --dev eth0 --mac vrrp:51");
+        let status = lan.server.guard("status");
+        let mut lines = status.lines();
+        let line = lines.find(|line| line.starts_with("eth0 ")).unwrap();
+        assert_eq!(line.split_whitespace().nth(1), Some(hook), "{status}");
+        assert_eq!(lan.answers("192.168.18.101"), only(SERVER), "{mode}");
+        assert_eq!(lan.answers("192.168.18.103"), only(VRRP), "{mode}");
+        assert_eq!(lan.answers("192.168.18.102"), NOBODY, "{mode}");
+    }
 }
 
 #[test]

@@ -14,13 +14,14 @@ use arpguard_tests::{
     flux::{CLIENT, Flux},
     http,
     kernel::tc_hook,
-    lab::Namespace,
+    lab::{self, Namespace, fewer},
     running::{Agent, Directory, eventually, logging},
 };
 use nix::sys::signal::Signal;
 
 const IP: Ipv4Addr = Ipv4Addr::new(192, 168, 18, 100);
 /// Numbers of the devices of the container host.
+const ETH0: usize = 0;
 const ETH3: usize = 1;
 const ETH4: usize = 2;
 /// How often the client asks.
@@ -118,6 +119,92 @@ fn the_client_sees_a_move_within_a_second_of_the_loss_and_the_way_back() {
     lost.sort_unstable();
     println!("requests without an answer, {INTERVAL:?} apart: {lost:?}");
     assert!(lost[2] < 100, "{lost:?}");
+}
+
+/// The address of the device that loses its link is answered for by the other: unless the kernel is
+/// told not to, which the command tells with what mends it.
+#[test]
+fn what_the_lost_device_has_is_answered_on_the_other() {
+    let flux = Flux::container_host();
+    let host = &flux.host;
+    host.sh(&format!("ip addr add {IP}/32 dev eth3"));
+    let macs = [ETH3, ETH4].map(|nic| flux.nics[nic].mac);
+    let _agent = Agent::start(host, &[]);
+    eventually("the agent is there", || {
+        host.guard("status").contains("eth4")
+    });
+    let pin = format!("pin {IP} --dev eth3 --fallback eth4 --hold 0");
+    for (setting, value, remark) in [
+        ("arp_ignore", "0", ""),
+        (
+            "arp_ignore",
+            "1",
+            "arpguard: pin: on eth4 the kernel does not answer for what another device has \
+             (arp_ignore=1), so nobody does while it is there: \
+             sysctl -w net.ipv4.conf.eth4.arp_ignore=0\n",
+        ),
+        (
+            "rp_filter",
+            "1",
+            "arpguard: pin: on eth4 the kernel hears only what it would reply to by eth4 \
+             (rp_filter=1), and another device is in the same subnet: pin with --route, or \
+             sysctl -w net.ipv4.conf.eth4.rp_filter=2\n",
+        ),
+    ] {
+        host.set(&format!("net/ipv4/conf/eth4/{setting}"), value);
+        let told = host.arpguard(&pin.split(' ').collect::<Vec<_>>());
+        assert_eq!(told.told(), (Some(0), "", remark));
+        eventually("it is at home", || is_at(host, "eth3"));
+        ask_until(&flux, macs[0]);
+        flux.unplug(ETH3);
+        eventually("it moves", || is_at(host, "eth4"));
+        if let Some((_, cure)) = remark.trim_end().rsplit_once("sysctl -w ") {
+            // The control: it is as the command says.
+            flux.ears.drain();
+            flux.ears
+                .send(&arp::request(CLIENT, flux.client, IP).bytes());
+            thread::sleep(lab::unhurried(10 * INTERVAL));
+            let heard = now_heard(&flux);
+            let answers = heard
+                .iter()
+                .filter(|arp| arp.op == arp::REPLY && arp.tha == CLIENT);
+            assert_eq!(answers.count(), 0, "{setting}: {heard:?}");
+            host.sh(&format!("sysctl -qw {cure}"));
+        }
+        ask_until(&flux, macs[1]);
+        flux.plug(ETH3);
+        eventually("it is back", || is_at(host, "eth3"));
+    }
+}
+
+/// How many addresses are hidden beside it.
+const CROWD: u32 = 500_000;
+
+#[test]
+fn a_move_waits_for_no_other_rules() {
+    let flux = host();
+    let directory = Directory::new("crowd");
+    let crowd = (0..fewer(CROWD)).map(|number| Ipv4Addr::from_bits(0x0a00_0000 + number));
+    let crowd: Vec<_> = crowd.map(|ip| format!("'{ip}'")).collect();
+    let text = format!(
+        "[[hide]]\nip = [{}]\n[[pin]]\nip = '{IP}'\ndev = 'eth3'\nfallback = 'eth4'\nhold = 0\n",
+        crowd.join(",\n")
+    );
+    let policy = directory.write("arpguard.toml", &text);
+    let log = directory.file("log");
+    let _agent = logging(&flux.host, &["--config", &policy], &log);
+    eventually("all is in force", || {
+        fs::read_to_string(&log).unwrap().contains("in force")
+    });
+    let macs = [ETH3, ETH4].map(|nic| flux.nics[nic].mac);
+    ask_until(&flux, macs[0]);
+    flux.unplug(ETH3);
+    let (asked, heard) = ask_until(&flux, macs[1]);
+    announced_at(&flux, macs[1], heard);
+    assert!(
+        asked < 100,
+        "{asked} requests, {INTERVAL:?} apart, have no answer"
+    );
 }
 
 #[test]
@@ -250,6 +337,41 @@ fn of_a_prefix_what_is_owned_or_proxied_is_announced() {
     for ip in &all {
         assert_eq!(flux.resolve(*ip), macs[1].to_string());
     }
+}
+
+/// Each of two pins has a home of its own, and both have the same fallback.
+#[test]
+fn one_that_returns_leaves_what_is_still_told_of_another() {
+    const OTHER: Ipv4Addr = Ipv4Addr::new(192, 168, 18, 99);
+    const TIMES: usize = 5;
+    let flux = host();
+    flux.host.sh(&format!("ip addr add {OTHER}/32 dev eth0"));
+    flux.host
+        .guard(&format!("pin {IP} --dev eth3 --fallback eth4 --hold 0"));
+    flux.host
+        .guard(&format!("pin {OTHER} --dev eth0 --fallback eth4 --hold 60"));
+    let at = |ip: Ipv4Addr, device: &str| {
+        let list = flux.host.guard("list");
+        let mut lines = list.lines().map(|line| line.split_whitespace());
+        lines.any(|line| {
+            let words: Vec<_> = line.skip(1).take(2).collect();
+            words == [ip.to_string().as_str(), device]
+        })
+    };
+    let _agent = Agent::start(&flux.host, &[]);
+    let announcement = arp::announcement(flux.nics[ETH4].mac, OTHER);
+    flux.unplug(ETH3);
+    eventually("the one moves", || at(IP, "eth4"));
+    flux.unplug(ETH0);
+    eventually("the other moves", || at(OTHER, "eth4"));
+    flux.plug(ETH3);
+    eventually("the one is back", || at(IP, "eth3"));
+    let mut told = 0;
+    eventually("the other is announced as often as is due", || {
+        let heard = now_heard(&flux);
+        told += heard.iter().filter(|frame| **frame == announcement).count();
+        told >= TIMES
+    });
 }
 
 #[test]
@@ -445,9 +567,16 @@ fn a_link_that_flaps_has_to_hold_anew() {
         flux.unplug(ETH3);
         assert!(is_at(&flux.host, "eth4"));
     }
+    let (began, mut told) = (Instant::now(), false);
     flux.plug(ETH3);
-    eventually("it is told why", || {
-        listed(&flux.host).ends_with("(moved from eth3: up again, and has to hold)")
-    });
+    loop {
+        let stays = is_at(&flux.host, "eth4");
+        if began.elapsed() >= Duration::from_secs(2) {
+            break;
+        }
+        assert!(stays, "it has not held for as long as it has to");
+        told |= listed(&flux.host).ends_with("(moved from eth3: up again, and has to hold)");
+    }
+    assert!(told, "it is told why");
     eventually("it is back", || is_at(&flux.host, "eth3"));
 }

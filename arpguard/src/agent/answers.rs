@@ -4,23 +4,22 @@
 //! second; while it is made, who asks is remembered, and answered when it has succeeded. So nothing
 //! is checked that nobody asks for, and no answer relies on what was true long ago.
 
-use std::{collections::BTreeMap, net::Ipv4Addr, process::Stdio, time::Duration};
+use std::{collections::BTreeMap, net::Ipv4Addr, time::Duration};
 
-use arpguard_common::{abi::Request, policy::View};
+use arpguard_common::{abi::Request, policy::View, verdict::Mode};
 use ipnet::Ipv4Net;
 use tokio::{
-    net::TcpStream,
-    process::Command,
     sync::watch,
     task::JoinSet,
-    time::{Instant, sleep_until, timeout},
+    time::{Instant, sleep_until},
 };
 use tracing::{debug, warn};
 
+use super::checking::holds;
 use crate::{
     arp::Replier,
     check::Check,
-    datapath::{Place, Reader, Requests, Store},
+    datapath::{Maps, Place, Reader, Requests, Store},
     device::Device,
     error::{Error, Result},
     host::Host,
@@ -29,8 +28,6 @@ use crate::{
 
 /// For how long a check that has succeeded holds, and one that has failed is not made again.
 const HOLDS: Duration = Duration::from_secs(1);
-/// How long a check may take.
-const PATIENCE: Duration = Duration::from_secs(1);
 /// How many requests are taken at a time, and the pause after each time: so a flood costs little.
 const AT_ONCE: usize = 256;
 const PAUSE: Duration = Duration::from_millis(10);
@@ -47,6 +44,7 @@ type Subject = (u32, Ipv4Addr);
 
 /// What is known of a check.
 struct Known {
+    check: Check,
     /// Whether it has succeeded; `None` while it is made.
     holds: Option<bool>,
     since: Instant,
@@ -120,16 +118,7 @@ impl<'a> Answers<'a> {
         let reader = Reader::open_as_it_is(self.store).await?;
         if let Some(datapath) = reader.datapath() {
             for request in taken {
-                let maps = &datapath.maps;
-                let address = request.arp().tpa;
-                let rule = View::new(maps, request.device).found(address);
-                let Some(rule) = rule.filter(|rule| rule.is_deferred()) else {
-                    continue;
-                };
-                let prefix = Ipv4Net::new(address, rule.prefix_len());
-                let prefix = prefix.map_or(address.into(), |prefix| prefix.trunc());
-                let place = Place::new(rule.policy(), request.device, prefix);
-                if let Some(check) = maps.check(place) {
+                if let Some(check) = due(&datapath.maps, &request) {
                     self.asked(request, check).await;
                 }
             }
@@ -147,13 +136,14 @@ impl<'a> Answers<'a> {
         }
         if let Some(known) = self.known.get_mut(&subject) {
             match known.holds {
+                // Once it is made, what it was made for is found to be under another.
                 None => {
                     if known.waiting.len() < AT_ONCE {
                         known.waiting.push(request);
                     }
                     return;
                 }
-                Some(holds) if now - known.since < HOLDS => {
+                Some(holds) if now - known.since < HOLDS && known.check == check => {
                     if holds {
                         self.answer(&[request]).await;
                     }
@@ -176,15 +166,14 @@ impl<'a> Answers<'a> {
         self.known.insert(
             subject,
             Known {
+                check: check.clone(),
                 holds: None,
                 since: now,
                 waiting: vec![request],
             },
         );
-        self.checking.spawn(async move {
-            let made = timeout(PATIENCE, holds(check, subject.1, device));
-            (subject, made.await.unwrap_or(false))
-        });
+        self.checking
+            .spawn(async move { (subject, holds(check, subject.1, device).await) });
     }
 
     /// Whether one more check may be begun now.
@@ -218,9 +207,27 @@ impl<'a> Answers<'a> {
             subject.1,
             if holds { "holds" } else { "fails" }
         );
-        if holds {
-            self.answer(&waiting).await;
+        if !holds || waiting.is_empty() {
+            return;
         }
+        let check = known.check.clone();
+        match self.still_due(waiting, &check).await {
+            Ok(waiting) => self.answer(&waiting).await,
+            Err(error) => self.tell(&error),
+        }
+    }
+
+    /// Those of requests that are still to be answered by a check that has been made for them. In the
+    /// meantime the rule may have gone, or another machine have been heard to have the address.
+    async fn still_due(&self, mut waiting: Vec<Request>, check: &Check) -> Result<Vec<Request>> {
+        let reader = Reader::open_as_it_is(self.store).await?;
+        waiting.retain(|request| {
+            let check_now = reader
+                .datapath()
+                .and_then(|datapath| due(&datapath.maps, request));
+            check_now.as_ref() == Some(check)
+        });
+        Ok(waiting)
     }
 
     async fn answer(&mut self, requests: &[Request]) {
@@ -245,7 +252,7 @@ impl<'a> Answers<'a> {
         }
     }
 
-    /// Who answers on a device, if it is there. An interface index is given to no other device.
+    /// Who answers on a device, if it is there.
     async fn replier(&mut self, index: u32) -> Result<Option<&Replier>> {
         if !self.repliers.contains_key(&index) {
             let Some(device) = self.device(index).await else {
@@ -263,12 +270,31 @@ impl<'a> Answers<'a> {
         let is_old = |(seen, _): &(Instant, Host)| now - *seen >= HOLDS;
         if self.host.as_ref().is_none_or(is_old) {
             match Host::observe(self.netlink).await {
-                Ok(host) => self.host = Some((now, host)),
+                Ok(host) => {
+                    self.repliers
+                        .retain(|index, _| host.by_index(*index).is_some());
+                    self.host = Some((now, host));
+                }
                 Err(error) => self.tell(&error),
             }
         }
         self.host.as_ref()?.1.by_index(index)
     }
+}
+
+/// The check that a request is to be answered by, as the kernel has it now: by a rule that leaves it to
+/// user space, in the same words, and that nobody contests. `None` where it is not to be answered.
+fn due(maps: &Maps, request: &Request) -> Option<Check> {
+    let address = request.arp().tpa;
+    let view = View::new(maps, request.device);
+    let rule = view.found(address).filter(|rule| rule.is_deferred())?;
+    let mac = rule.mac().or_else(|| view.mac())?;
+    let contested = !rule.is_forced() && view.is_contested(address, mac);
+    if contested || mac != request.mac || rule.mode() != Mode::Enforce {
+        return None;
+    }
+    let prefix = Ipv4Net::new(address, rule.prefix_len()).ok()?.trunc();
+    maps.check(Place::new(rule.policy(), request.device, prefix))
 }
 
 async fn next(ring: &mut Option<Requests>, not_before: Instant) -> Result<Vec<Request>> {
@@ -278,24 +304,5 @@ async fn next(ring: &mut Option<Requests>, not_before: Instant) -> Result<Vec<Re
             ring.next(AT_ONCE).await
         }
         None => std::future::pending().await,
-    }
-}
-
-/// Whether a check succeeds.
-async fn holds(check: Check, address: Ipv4Addr, device: String) -> bool {
-    match check {
-        Check::Tcp(port) => TcpStream::connect((address, port)).await.is_ok(),
-        Check::Command(command) => {
-            let mut shell = Command::new("/bin/sh");
-            shell
-                .args(["-c", &command])
-                .env("ARPGUARD_ADDRESS", address.to_string())
-                .env("ARPGUARD_DEVICE", device)
-                .stdin(Stdio::null())
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .kill_on_drop(true);
-            shell.status().await.is_ok_and(|status| status.success())
-        }
     }
 }

@@ -3,45 +3,43 @@
 //! Where a pin is, the kernel says. What is kept here is lost with the agent: then the time that a
 //! link has held begins anew, and the LAN is told again where each pin is.
 
-use std::{collections::BTreeMap, net::Ipv4Addr, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::Ipv4Addr,
+    time::Duration,
+};
 
 use arpguard_common::{
     abi::{EVERY_DEVICE, Rule},
-    policy::View,
+    policy::{Tables, View},
     verdict::{Mode, Policy},
 };
 use ipnet::Ipv4Net;
-use tokio::{
-    task::AbortHandle,
-    time::{Instant, sleep},
-};
-use tracing::{info, warn};
+use tokio::time::Instant;
+use tracing::info;
 
+use super::telling::Telling;
 use crate::{
-    arp::Announcement,
     datapath::Place,
     device::Device,
     error::Result,
     host::{Host, proxied},
     netlink::Netlink,
-    plan::{Move, Wanted},
+    plan::{Move, Mover, State, Wanted, moves, towards},
     policy::prefix_text,
-    terms::Terms,
+    session::Session,
+    terms::{ByPrefix, Terms},
 };
-
-/// How often the LAN is told, and at what interval: as `arpguard announce` does.
-const TIMES: u32 = 5;
-const INTERVAL: Duration = Duration::from_millis(200);
 
 /// What the agent knows of the pins with a fallback.
 #[derive(Default)]
 pub(super) struct Homes {
     /// The devices that are connected, by name.
     up: BTreeMap<String, Up>,
-    /// On which device the LAN was told last that pinned addresses are.
-    announced: BTreeMap<Ipv4Net, u32>,
-    /// Who still tells it of each device.
-    telling: BTreeMap<u32, AbortHandle>,
+    /// What pins there were when it was last looked at all rules.
+    pins: BTreeSet<Ipv4Net>,
+    /// What the LAN was told.
+    telling: Telling,
     /// When a link has held long enough.
     due: Option<Instant>,
 }
@@ -86,26 +84,65 @@ impl Homes {
         self.due.take()
     }
 
-    /// What is wanted is in force: tells the LAN of what has moved.
+    /// Moves the pins that are known, and tells the LAN, before anybody reads all rules: of a million that
+    /// takes seconds.
+    ///
+    /// # Errors
+    /// Where the kernel refuses. Then nothing was changed.
+    pub(super) async fn move_known(
+        &mut self,
+        session: &mut Session,
+        netlink: &Netlink,
+    ) -> Result<()> {
+        let Some(datapath) = session.datapath().filter(|_| !self.pins.is_empty()) else {
+            return Ok(());
+        };
+        let mut now = State {
+            terms: datapath.maps.terms()?,
+            ..State::default()
+        };
+        for prefix in &self.pins {
+            let place = Place::new(Policy::Pin, EVERY_DEVICE, *prefix);
+            if let Some(rule) = datapath.maps.rule(place) {
+                now.rules.insert(place, rule);
+            }
+        }
+        let mut wanted = Wanted::of(&now);
+        let holds = |device: &Device, seconds| self.holds(device, seconds);
+        wanted.settle(&now, &session.host, Mover::Follower(&holds))?;
+        let plan = towards(&wanted, &now);
+        if plan.changes.is_empty() {
+            return Ok(());
+        }
+        report(&moves(&plan, &now, &session.host));
+        session.carry_out(&plan).await?;
+        session.keep();
+        let Some(datapath) = session.datapath() else {
+            return Ok(());
+        };
+        let (maps, around) = (&datapath.maps, (&session.host, netlink));
+        self.settled(&wanted.terms, maps, |place| maps.rule(place), around)
+            .await
+    }
+
+    /// The pins are in force: tells the LAN of what has moved. `tables` has all rules, and `rule` tells
+    /// that at a place.
     ///
     /// # Errors
     /// Where the kernel does not tell what it proxies for.
     pub(super) async fn settled(
         &mut self,
-        wanted: &Wanted,
-        host: &Host,
-        netlink: &Netlink,
+        terms: &ByPrefix,
+        tables: &impl Tables,
+        rule: impl Fn(Place) -> Option<Rule>,
+        (host, netlink): (&Host, &Netlink),
     ) -> Result<()> {
         self.due = None;
-        let terms = &wanted.terms;
-        self.announced
-            .retain(|prefix, _| terms.contains_key(prefix));
+        self.pins = terms.keys().copied().collect();
+        self.telling.keep(|prefix| terms.contains_key(prefix));
         let mut untold = BTreeMap::<u32, BTreeMap<Ipv4Net, Rule>>::new();
         for (prefix, terms) in terms {
-            let Some(rule) = wanted
-                .rules
-                .at(Place::new(Policy::Pin, EVERY_DEVICE, *prefix))
-            else {
+            let Some(rule) = rule(Place::new(Policy::Pin, EVERY_DEVICE, *prefix)) else {
                 continue;
             };
             self.due = self
@@ -113,7 +150,7 @@ impl Homes {
                 .into_iter()
                 .chain(self.returns(terms, rule, host))
                 .min();
-            let told = self.announced.get(prefix) == Some(&rule.home());
+            let told = self.telling.was_told(*prefix, rule.home());
             if terms.fallback.is_some() && rule.mode() == Mode::Enforce && !told {
                 untold.entry(rule.home()).or_default().insert(*prefix, rule);
             }
@@ -128,23 +165,18 @@ impl Homes {
         let mut known = proxied(netlink).await?;
         known.extend(own);
         for (home, pins) in untold {
-            let view = View::new(&wanted.rules, home);
+            let view = View::new(tables, home);
             let moved = |address: &Ipv4Addr| {
                 let found = view.found(*address);
                 let net = found.and_then(|rule| Ipv4Net::new(*address, rule.prefix_len()).ok());
-                net.is_some_and(|net| pins.get(&net.trunc()).copied() == found)
+                let net = net.map(|net| net.trunc());
+                let pin = net.filter(|net| pins.get(net).copied() == found);
+                pin.map(|pin| (pin, *address))
             };
-            let addresses: Vec<_> = known.iter().copied().filter(moved).collect();
-            for prefix in pins.keys() {
-                // What is said of the device where it was is no longer so.
-                let was = self.announced.insert(*prefix, home);
-                if let Some(telling) = was.and_then(|was| self.telling.remove(&was)) {
-                    telling.abort();
-                }
-            }
-            let device = here(home).filter(|_| !addresses.is_empty());
-            if let Some(telling) = device.and_then(|device| announce(addresses, device.clone())) {
-                self.telling.insert(home, telling);
+            let addresses: Vec<_> = known.iter().filter_map(moved).collect();
+            self.telling.now_at(home, pins.into_keys());
+            if let Some(device) = here(home).filter(|_| !addresses.is_empty()) {
+                self.telling.tell(addresses, device.clone());
             }
         }
         Ok(())
@@ -156,30 +188,6 @@ impl Homes {
         let is_away = host.device(&fallback.dev)?.index == rule.home();
         self.held_at(&terms.dev, fallback.hold).filter(|_| is_away)
     }
-}
-
-/// Tells the LAN, the first time at once.
-fn announce(addresses: Vec<Ipv4Addr>, device: Device) -> Option<AbortHandle> {
-    let announcement = Announcement {
-        addresses,
-        mac: None,
-        count: 1,
-        interval: INTERVAL,
-    };
-    if let Err(error) = announcement.send(&device) {
-        warn!("{error}");
-        return None;
-    }
-    let again = async move {
-        for _ in 1..TIMES {
-            sleep(INTERVAL).await;
-            // Its link is lost again, and the LAN is told of the next device soon.
-            if announcement.send(&device).is_err() {
-                return;
-            }
-        }
-    };
-    Some(tokio::spawn(again).abort_handle())
 }
 
 /// Logs what moves.

@@ -4,7 +4,10 @@ use std::fmt;
 
 use tracing::{info, warn};
 
-use super::homes::{Homes, report};
+use super::{
+    asking::Asked,
+    homes::{Homes, report},
+};
 use crate::{
     config::Config,
     datapath::{Datapath, Writer},
@@ -83,8 +86,7 @@ impl Turn {
         writer: Writer,
         netlink: &Netlink,
         wish: &Wish<'_>,
-        homes: &mut Homes,
-        passed_over: &mut PassedOver,
+        (homes, passed_over, asked): (&mut Homes, &mut PassedOver, &mut Asked),
     ) -> Self {
         let mut session = match Session::with(writer, netlink).await {
             Ok(session) => session,
@@ -92,6 +94,7 @@ impl Turn {
         };
         homes.look(&session.host);
         passed_over.look(&session.host);
+        let moved = homes.move_known(&mut session, netlink).await;
         let (declared, refusal) = match wish.config.on(&session.host) {
             Ok(wanted) => (Some(wanted), None),
             Err(error) => {
@@ -100,7 +103,11 @@ impl Turn {
             }
         };
         let mut wanted = Wanted::default();
-        let outcome = match change(&mut session, declared, wish.keep, homes).await {
+        let changed = match moved {
+            Ok(()) => change(&mut session, declared, wish.keep, homes).await,
+            Err(error) => Err(error),
+        };
+        let outcome = match changed {
             Ok(done) => {
                 wanted = done;
                 Ok(())
@@ -110,10 +117,14 @@ impl Turn {
         let shape = session.datapath().map(Datapath::rules).unwrap_or_default();
         let host = session.host.clone();
         let outcome = session.end(outcome).await;
-        if outcome.is_ok()
-            && let Err(error) = homes.settled(&wanted, &host, netlink).await
-        {
-            return Self::Failed(error);
+        if outcome.is_ok() {
+            let rules = &wanted.rules;
+            asked.look(rules, &host);
+            let at = |place| rules.at(place);
+            let around = (&host, netlink);
+            if let Err(error) = homes.settled(&wanted.terms, rules, at, around).await {
+                return Self::Failed(error);
+            }
         }
         match (outcome, refusal) {
             (Ok(()), Some(refusal)) => Self::Waiting(refusal),

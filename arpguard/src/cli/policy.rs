@@ -1,13 +1,16 @@
 //! The verbs that look at the policy or change it.
 
-use std::io::{BufWriter, Write as _, stderr, stdout};
+use std::{
+    fmt,
+    io::{BufWriter, Write as _, stderr, stdout},
+};
 
 use super::{Context, print};
 use crate::{
     agent,
     datapath::Store,
     error::Result,
-    host::Host,
+    host::{Host, Sysctls},
     plain::Plain,
     policy,
     render::Page,
@@ -24,24 +27,37 @@ pub(super) async fn ask(
     request: impl FnOnce() -> Result<Request>,
 ) -> Result<()> {
     let page = Page::standard(context.format);
-    for passed_over in policy::unreadable(&Host::observe(&context.netlink).await?) {
-        // Standard error may be closed, and the other devices matter more.
-        let _ = writeln!(stderr(), "arpguard: {passed_over}");
+    let host = Host::observe(&context.netlink).await?;
+    for passed_over in policy::unreadable(&host) {
+        // The other devices matter more.
+        tell(passed_over);
     }
+    // What cannot be read is nothing to remark on.
+    let remarks = |request: &Request| request.remarks(&host, &Sysctls::read().unwrap_or_default());
     if let Some(agent) = context.agent().await? {
-        let reply = agent.ask(page, request()?).await?;
+        let request = request()?;
+        let remarks = remarks(&request);
+        let reply = agent.ask(page, request).await?;
         print(|out| out.write_all(reply.output.as_bytes()))?;
-        return reply.outcome;
+        reply.outcome?;
+        remarks.iter().for_each(tell);
+        return Ok(());
     }
     let store = Store::Pinned(context.pins()?);
     let request = request()?;
-    let needs_agent = request.needs_agent();
+    let (needs_agent, remarks) = (request.needs_agent(), remarks(&request));
     perform(context, &store, page, request).await?;
+    // What was asked for is done.
     if needs_agent && !agent::is_there() {
-        // Standard error may be closed, and what was asked for is done.
-        let _ = writeln!(stderr(), "arpguard: {NOBODY_MOVES}");
+        tell(NOBODY_MOVES);
     }
+    remarks.iter().for_each(tell);
     Ok(())
+}
+
+/// Tells what does not stop a command. Standard error may be closed.
+fn tell(what: impl fmt::Display) {
+    let _ = writeln!(stderr(), "arpguard: {what}");
 }
 
 async fn perform(context: &Context, store: &Store, page: Page, request: Request) -> Result<()> {

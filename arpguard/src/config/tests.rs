@@ -212,6 +212,12 @@ fn refuses_what_makes_no_sense_on_any_host() {
         "192.168.18.0/24: the RIP 192.168.18.10 would be hidden itself; \
          name an address of this host that is its own on the LAN",
     );
+    refused(
+        "[[answer]]\nip = ['10.1.0.0/20', '10.2.0.0/30', '10.3.0.1']\ndev = 'eth0'",
+        "2:37",
+        "10.3.0.1: more than 4096 addresses are too many to ask the LAN for; \
+         set `force = true` if no other machine has one of them",
+    );
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The requests that the programs leave to user space.
 #![expect(unsafe_code, reason = "aya's ring is registered with the runtime")]
 
-use arpguard_common::abi::{Request, map};
+use arpguard_common::abi::{REQUEST_LEN, REQUESTS_LEN, Request, map};
 use aya::maps::{Map, MapData, RingBuf};
 use tokio::io::{Interest, unix::AsyncFd};
 
@@ -19,7 +19,8 @@ pub struct Requests {
 
 impl Requests {
     /// Those of what is loaded now, `before` where that has not changed; `None` where nothing is
-    /// loaded. Needs a tokio runtime to run in.
+    /// loaded. What is in a ring that is opened anew was asked when nobody answered, and is discarded.
+    /// Needs a tokio runtime to run in.
     ///
     /// # Errors
     /// Where the ring cannot be opened.
@@ -42,7 +43,13 @@ impl Requests {
         if let Some(before) = before.filter(|before| before.id == id) {
             return Ok(Some(before));
         }
-        let ring = RingBuf::try_from(Map::RingBuf(data)).map_err(|cause| tried(&cause))?;
+        let mut ring = RingBuf::try_from(Map::RingBuf(data)).map_err(|cause| tried(&cause))?;
+        // More than there is room for has come meanwhile.
+        for _ in 0..REQUESTS_LEN as usize / REQUEST_LEN {
+            if ring.next().is_none() {
+                break;
+            }
+        }
         // SAFETY: the ring owns its descriptor, keeps it open until it is dropped, and always gives
         // the same one.
         let ring = unsafe { AsyncFd::register_with_interest(ring, Interest::READABLE) }

@@ -11,7 +11,7 @@ use arpguard_common::{
 };
 use ipnet::Ipv4Net;
 
-use super::{Block, Placed, prefix_text};
+use super::{Block, Kind, Placed, prefix_text};
 use crate::{
     device::Device,
     error::{Error, Result},
@@ -41,6 +41,8 @@ pub enum Part {
         /// Who would silence it.
         policy: Policy,
     },
+    /// The prefix that begins with this address, with which there are too many to ask for.
+    Many(Ipv4Addr),
     /// The RIP.
     Rip,
 }
@@ -51,12 +53,17 @@ impl From<Refusal> for Error {
             Part::Needed { policy, .. } => refusal
                 .error
                 .advise(format!("{}; use --force {MEANT}", cost(policy))),
+            Part::Many(_) => refusal.error.advise(format!("use --force {FREE}")),
             Part::Holding(_) | Part::Rip => refusal.error,
         }
     }
 }
 
 pub(crate) const MEANT: &str = "if that is meant";
+pub(crate) const FREE: &str = "if no other machine has one of them";
+
+/// For how many addresses of one block the LAN is asked who has them.
+const MOST_ASKED: u32 = 4096;
 
 /// Checks what makes no sense on any host, of the blocks of a policy.
 ///
@@ -78,6 +85,16 @@ pub fn check(policy: &[Block]) -> Result<(), Refusal> {
             }
         }
     }
+    for (number, block) in policy.iter().enumerate() {
+        if let Some(prefix) = too_many(block) {
+            let why = format!("more than {MOST_ASKED} addresses are too many to ask the LAN for");
+            return Err(Refusal {
+                block: number,
+                part: Part::Many(prefix.addr()),
+                error: Error::new(block.kind.policy().name(), prefix_text(prefix), why),
+            });
+        }
+    }
     let hides = |block: &&Block| block.kind.policy() == Policy::Hide;
     let hidden = policy.iter().filter(hides);
     let covered: BTreeSet<_> = hidden.flat_map(|block| &block.prefixes).collect();
@@ -96,6 +113,25 @@ pub fn check(policy: &[Block]) -> Result<(), Refusal> {
         }
     }
     Ok(())
+}
+
+/// The prefix with which a block answers for more than can be asked for.
+fn too_many(block: &Block) -> Option<Ipv4Net> {
+    if block.force || block.kind.policy() != Policy::Answer {
+        return None;
+    }
+    let mut room = MOST_ASKED;
+    block.prefixes.iter().copied().find(|prefix| {
+        let hosts = match 32 - prefix.prefix_len() {
+            bits @ 0..=1 => 1 << bits,
+            bits => 1_u32
+                .checked_shl(bits.into())
+                .map_or(u32::MAX, |all| all - 2),
+        };
+        let left = room.checked_sub(hosts);
+        room = left.unwrap_or_default();
+        left.is_none()
+    })
 }
 
 /// Checks what makes no sense on this host, of the blocks of a policy. `hidden` tells what is
@@ -164,14 +200,15 @@ pub(crate) fn longest_match(
         .find(|prefix| is_one(*prefix))
 }
 
-/// An address of `device` that would be hidden there, and why the host needs it: with its own
-/// address silenced, the neighbours lose the host in minutes.
+/// An address of `device` that would be hidden there, or answered for otherwise than the kernel does,
+/// and why the host needs it: with its own address silenced, the neighbours lose the host in minutes.
 pub(crate) fn needed(block: &Block, host: &Host, device: &Device) -> Option<(Part, Error)> {
     let policy = block.kind.policy();
-    match policy {
-        Policy::Hide | Policy::Pin => {}
+    match block.kind {
+        Kind::Hide { .. } | Kind::Pin => {}
+        Kind::Answer { mac, deferred } if deferred || (mac.is_some() && mac != device.mac) => {}
         // What a device owns stays its own.
-        Policy::Strict | Policy::Answer | Policy::Bind => return None,
+        Kind::Answer { .. } | Kind::Strict { .. } | Kind::Bind { .. } => return None,
     }
     let mut on_link = device
         .addresses
@@ -206,7 +243,9 @@ pub(crate) const fn cost(policy: Policy) -> &'static str {
         Policy::Hide => "the LAN would lose this host",
         Policy::Pin => "that device would have no address to speak with",
         Policy::Strict => "that device would be silent",
-        Policy::Answer => "two machines would answer",
+        Policy::Answer => {
+            "the LAN would find this host by it no longer, or at another hardware address"
+        }
         Policy::Bind => "no other machine could take it over",
     }
 }
@@ -275,7 +314,6 @@ fn broadcasts(host: &Host) -> BTreeMap<Ipv4Addr, &str> {
     broadcasts
 }
 
-/// Why no host can hide this.
 /// Why a prefix has addresses that ARP is never about; `None` where it has none.
 pub(crate) fn unresolvable(prefix: Ipv4Net) -> Option<&'static str> {
     let overlaps = |net: [u8; 4], length| {

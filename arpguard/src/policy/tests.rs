@@ -195,6 +195,41 @@ fn refuses_to_leave_a_device_without_an_address() {
 }
 
 #[test]
+fn refuses_to_answer_otherwise_for_what_the_host_needs() {
+    let advice = "the LAN would find this host by it no longer, or at another hardware address; use \
+                  --force if that is meant";
+    let given = Some(Mac([2, 0, 0, 0, 9, 9]));
+    for (mac, deferred) in [(given, false), (None, true), (given, true)] {
+        for (ip, why) in [
+            ("10.0.0.10/32", "10.0.0.10: it is the only address of br0"),
+            (
+                "192.168.18.0/24",
+                "192.168.18.10: it is the primary address and default source of eth0",
+            ),
+        ] {
+            let mut answer = block(Kind::Answer { mac, deferred }, &[ip]);
+            assert_eq!(refusal(&answer), format!("answer: {why}; {advice}"));
+            answer.mode = Mode::Audit;
+            assert_eq!(refusal(&answer), "fine");
+            answer.mode = Mode::Enforce;
+            answer.force = true;
+            assert_eq!(refusal(&answer), "fine");
+        }
+    }
+    // As the kernel would, and what the host does not need.
+    let same = Kind::Answer {
+        mac: None,
+        deferred: false,
+    };
+    assert_eq!(refusal(&block(same, &["10.0.0.0/24"])), "fine");
+    let other = Kind::Answer {
+        mac: given,
+        deferred: true,
+    };
+    assert_eq!(refusal(&block(other, &["10.0.0.11/32"])), "fine");
+}
+
+#[test]
 fn a_rip_that_is_pinned_to_its_own_device_is_not_hidden() {
     let host = real_server();
     let rip = Ipv4Addr::new(192, 168, 18, 10);

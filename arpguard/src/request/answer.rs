@@ -1,6 +1,6 @@
 //! `arpguard answer`, `arpguard unanswer`
 
-use std::{collections::BTreeSet, net::Ipv4Addr, slice, time::Duration};
+use std::slice;
 
 use arpguard_common::{verdict::Policy, wire::Mac};
 use ipnet::Ipv4Net;
@@ -12,25 +12,17 @@ use super::{
     unset::unset,
 };
 use crate::{
-    arp::{Answers, Probe, Question},
     check::Check,
     datapath::Mode,
-    device::Device,
-    error::{Error, Result},
+    error::Result,
     host::Host,
+    plan,
     policy::{self, Block, Kind, Placed},
     session::Session,
+    vacancy,
 };
 
-const ANSWER: &str = "answer";
-/// Of how many addresses the LAN is asked who has them.
-const MOST: usize = 4096;
-/// How often each is asked for, since one question may be lost.
-const TRIES: u32 = 2;
-/// How long answers are waited for, after each time.
-const TIMEOUT: Duration = Duration::from_millis(300);
-/// Questions a second.
-const RATE: u32 = 2000;
+const FORCE: &str = "use --force if arpguard is to answer all the same";
 
 /// What to answer for, and how.
 #[derive(Debug, Deserialize, Serialize)]
@@ -74,9 +66,12 @@ impl Answer {
             // Before anybody has to wait for this: to ask takes a second.
             let host = Host::observe(context.netlink).await?;
             let placed = Placed::named(&block, &host, &self.dev)?;
-            let targets = targets(&block.prefixes)?;
+            let mac = self.mac.map(Mac);
+            let wanted = block.prefixes.iter().map(|prefix| (*prefix, mac)).collect();
             for device in &placed.devices {
-                check_free(&host, device, &targets, self.mac.map(Mac))?;
+                if let Some(taken) = vacancy::ask(&host, device, &wanted)?.first() {
+                    return Err(taken.error(device).advise(FORCE));
+                }
             }
         }
         let mut session = Session::begin(context.store, context.netlink).await?;
@@ -108,55 +103,6 @@ async fn change(
         ..Beside::default()
     };
     set_with(session, &placed, beside, guard, Mode::Auto).await?;
-    // Nobody has them now, as far as was asked.
-    session.forget_claims(&placed.places(), &block.prefixes)
-}
-
-/// The addresses of prefixes, each once.
-fn targets(prefixes: &[Ipv4Net]) -> Result<Vec<Ipv4Addr>> {
-    let mut targets = BTreeSet::new();
-    for prefix in prefixes {
-        for address in prefix.hosts() {
-            targets.insert(address);
-            if targets.len() > MOST {
-                let prefix = policy::prefix_text(*prefix);
-                let why = format!("more than {MOST} addresses are too many to ask the LAN for");
-                return Err(Error::new(ANSWER, prefix, why)
-                    .advise("use --force if no other machine has one of them"));
-            }
-        }
-    }
-    Ok(targets.into_iter().collect())
-}
-
-/// Asks the LAN of a device whether another machine has one of the addresses.
-fn check_free(host: &Host, device: &Device, targets: &[Ipv4Addr], mac: Option<Mac>) -> Result<()> {
-    let probe = Probe {
-        targets: targets.to_vec(),
-        questions: vec![Question::Probe],
-        from: None,
-        stations: BTreeSet::new(),
-        tries: TRIES,
-        timeout: TIMEOUT,
-        rate: RATE,
-        listen: 0,
-    };
-    let mut answers = Answers::default();
-    probe.run(device, &mut answers)?;
-    // With several devices on one LAN, this host hears itself.
-    let own: BTreeSet<_> = host
-        .devices
-        .iter()
-        .filter_map(|device| device.mac)
-        .collect();
-    let is_another = |station: &Mac| !own.contains(station) && Some(*station) != mac;
-    let mut claims = answers.pairs.keys();
-    match claims.find(|(_, station)| is_another(station)) {
-        None => Ok(()),
-        Some((address, station)) => {
-            let why = format!("{station} has it, on {}", device.name);
-            Err(Error::new(ANSWER, address, why)
-                .advise("use --force if arpguard is to answer all the same"))
-        }
-    }
+    // Where it is only said again, too: nobody has them now, as far as was asked.
+    session.forget_claims(plan::set(&placed).iter().map(|change| change.place))
 }

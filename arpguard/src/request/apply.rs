@@ -7,13 +7,16 @@ use crate::{
     config::{Config, Source},
     error::Result,
     host::Host,
-    plan::{Mover, Plan, State, towards},
+    plan::{Mover, Plan, State, towards, unasked},
     render::{
         Format, Page, json,
         plan::{Step, lines, steps},
     },
     session::{self, Session, state},
+    vacancy,
 };
+
+const FORCE: &str = "set `force = true` if arpguard is to answer all the same";
 
 /// The policy to make true.
 #[derive(Debug, Deserialize, Serialize)]
@@ -34,6 +37,7 @@ impl Apply {
             let plan = plan(&config, &now, &host)?;
             return show(context, &steps(&plan, &now, &host));
         }
+        check_free(&config, context).await?;
         let mut session = Session::begin(context.store, context.netlink).await?;
         let mut done = Vec::new();
         let outcome = change(&mut session, &config, &mut done).await;
@@ -44,6 +48,24 @@ impl Apply {
         }
         Ok(())
     }
+}
+
+/// Asks the LAN for what is to be answered for and was not before, where that has a link.
+async fn check_free(config: &Config, context: &Context<'_>) -> Result<()> {
+    let host = Host::observe(context.netlink).await?;
+    let wanted = config.on(&host)?;
+    // Before anybody has to wait for this: to ask takes a second.
+    let reader = session::open(context.store, context.netlink).await?;
+    let known = |place| reader.datapath()?.maps.rule(place);
+    for (index, wanted) in unasked(&wanted.rules, known) {
+        let Some(device) = host.by_index(index).filter(|device| device.is_usable()) else {
+            continue;
+        };
+        if let Some(taken) = vacancy::ask(&host, device, &wanted)?.first() {
+            return Err(taken.error(device).advise(FORCE));
+        }
+    }
+    Ok(())
 }
 
 async fn change(session: &mut Session, config: &Config, done: &mut Vec<Step>) -> Result<()> {

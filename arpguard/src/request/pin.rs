@@ -12,6 +12,7 @@ use super::{
 use crate::{
     datapath::Mode,
     error::{Error, Result},
+    host::{Host, Sysctls},
     policy::{self, Block, Kind, Placed},
     session::Session,
     terms::{Fallback, Terms},
@@ -35,6 +36,15 @@ pub struct Pin {
 }
 
 impl Pin {
+    /// By which settings the kernel would not answer on the fallback.
+    pub(super) fn remarks(&self, host: &Host, sysctls: &Sysctls) -> Vec<String> {
+        let fallback = self.fallback.as_ref();
+        let device = fallback.and_then(|fallback| host.device(&fallback.dev));
+        device.map_or_else(Vec::new, |device| {
+            policy::deaf(&self.prefixes, device, self.route, host, sysctls)
+        })
+    }
+
     pub(super) async fn perform(self, context: &Context<'_>) -> Result<()> {
         let block = Block {
             kind: Kind::Pin,
