@@ -172,7 +172,7 @@ fn martian<T: Tables>(
 ) -> Verdict<Receive> {
     if let Some(rule) = hidden
         && arp.kind == Kind::Request
-        && !found.is_some_and(|rule| rule.policy() == Policy::Answer)
+        && found.is_none_or(|rule| rule.policy() != Policy::Answer)
         && view.owns(arp.tpa)
         && let Some(mac) = view.mac()
         && is_heard(destination, mac)
@@ -217,6 +217,11 @@ fn answered<T: Tables>(
         return Verdict::PERMITTED;
     }
     if !rule.is_forced() && view.is_contested(arp.tpa, mac) {
+        // The device's own address is the kernel's to defend, which answers alike: no forged claim
+        // silences the host.
+        if mac == own && !rule.is_deferred() && view.owns(arp.tpa) {
+            return Verdict::PERMITTED;
+        }
         return decide(rule, Receive::Drop, Reason::ContestedRequest);
     }
     if rule.is_deferred() {

@@ -76,6 +76,8 @@ pub const ANSWERED_WITH: Ipv4Addr = ip(192, 168, 18, 113);
 pub const ANSWERED_AUDITED: Ipv4Addr = ip(192, 168, 18, 114);
 /// Answered on eth1, where the peer claims it, though this host has it.
 pub const CONTESTED: Ipv4Addr = ip(192, 168, 18, 115);
+/// Second address of eth1, answered there, where the peer claims it.
+pub const CONTESTED_OWN: Ipv4Addr = ip(10, 0, 0, 11);
 /// Answered on eth1 by force, where the peer claims it.
 pub const FORCED: Ipv4Addr = ip(192, 168, 18, 116);
 /// Answered on eth1 by the agent, while a check holds.
@@ -129,7 +131,7 @@ pub const VIPS: [Ipv4Addr; 22] = [
 pub enum Device {
     /// 192.168.18.10/24 and 192.168.18.11/24.
     Eth0,
-    /// 10.0.0.10/24.
+    /// 10.0.0.10/24 and 10.0.0.11/24.
     Eth1,
     /// No address.
     Eth2,
@@ -178,7 +180,7 @@ impl Device {
     pub const fn addresses(self) -> &'static [Ipv4Addr] {
         match self {
             Self::Eth0 => &[RIP, SECOND],
-            Self::Eth1 => &[OTHER],
+            Self::Eth1 => &[OTHER, CONTESTED_OWN],
             Self::Eth3 => &[STRICT],
             Self::Eth4 => &[AUDITED_STRICT],
             Self::Eth2 | Self::Eth5 => &[],
@@ -305,6 +307,10 @@ pub const POLICY: &[Set] = &[
     },
     Set {
         address: CONTESTED,
+        ..ANSWER
+    },
+    Set {
+        address: CONTESTED_OWN,
         ..ANSWER
     },
     Set {
@@ -629,8 +635,8 @@ impl Tables for Model {
 
     fn claimant(&self, key: Key) -> Option<Mac> {
         let device = Device::Eth1;
-        let claimed =
-            [CONTESTED, FORCED].map(|claimed| Key::new(Book::Own, device.index(), claimed));
+        let claimed = [CONTESTED, CONTESTED_OWN, FORCED]
+            .map(|claimed| Key::new(Book::Own, device.index(), claimed));
         claimed.contains(&key).then(|| device.peer_mac())
     }
 
@@ -704,7 +710,7 @@ impl RealServer {
         let device = Device::Eth1;
         let peer = Port::open(&self.peer, device.name());
         let host = Port::open(&self.host, device.name());
-        for claimed in [CONTESTED, FORCED] {
+        for claimed in [CONTESTED, CONTESTED_OWN, FORCED] {
             let claim = arp::announcement(device.peer_mac(), claimed).bytes();
             peer.send(&claim);
             host.until(|frame| frame == claim);

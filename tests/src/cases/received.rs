@@ -12,11 +12,11 @@ use crate::{
     arp::{AD, Frame, NOBODY, Q, announcement, announcing_reply, probe, reply, request},
     fixture::{
         ANSWERED, ANSWERED_AUDITED, ANSWERED_WITH, AUDITED, AUDITED_ON_ETH0, AUDITED_STRICT, BOUND,
-        BOUND_AND_HIDDEN, BOUND_AUDITED, BOUND_TO_VRRP, CONTESTED, DEFERRED, Device, FORCED, GIVEN,
-        HIDDEN_IN_PINNED, IN_ANSWERED, IN_BOUND, IN_PINNED, IN_PREFIX, LONGEST, ON_ETH1, OTHER,
-        PINNED, PINNED_AND_HIDDEN, PINNED_AUDITED, PINNED_IN_HIDDEN, PINNED_TO_MUTE,
-        PINNED_TO_STRICT, PROMOTED, PROMOTED_IN_PREFIX, PROMOTED_ON_ETH0, RIP, SECOND, SHIELDED,
-        STRICT, VIP, VRRP,
+        BOUND_AND_HIDDEN, BOUND_AUDITED, BOUND_TO_VRRP, CONTESTED, CONTESTED_OWN, DEFERRED, Device,
+        FORCED, GIVEN, HIDDEN_IN_PINNED, IN_ANSWERED, IN_BOUND, IN_PINNED, IN_PREFIX, LONGEST,
+        ON_ETH1, OTHER, PINNED, PINNED_AND_HIDDEN, PINNED_AUDITED, PINNED_IN_HIDDEN,
+        PINNED_TO_MUTE, PINNED_TO_STRICT, PROMOTED, PROMOTED_IN_PREFIX, PROMOTED_ON_ETH0, RIP,
+        SECOND, SHIELDED, STRICT, VIP, VRRP,
     },
 };
 
@@ -265,7 +265,8 @@ fn answered() -> Vec<Row> {
         row(Eth1, "under audit the kernel answers", asks(Eth1, ANSWERED_AUDITED), audited).by(Answer),
         row(Eth1, "what another claims is not answered", asks(Eth1, CONTESTED), contested).by(Answer),
         row(Eth1, "and so is a probe", probe(peer, CONTESTED), contested).by(Answer),
-        row(Eth1, "but not by force", asks(Eth1, FORCED), ANSWER).by(Answer),
+        row(Eth1, "what the device has itself the kernel defends", asks(Eth1, CONTESTED_OWN), PERMIT),
+        row(Eth1, "by force it is answered", asks(Eth1, FORCED), ANSWER).by(Answer),
         row(Eth1, "its claim passes", announcement(peer, CONTESTED), PERMIT),
         row(Eth1, "what is under a check is left to the agent", asks(Eth1, DEFERRED), deferred).by(Answer),
         row(Eth1, "and a probe for it", probe(peer, DEFERRED), deferred).by(Answer),
