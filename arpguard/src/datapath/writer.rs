@@ -179,6 +179,7 @@ fn open_recovered(pins: &Pins) -> Result<Option<Datapath>> {
 }
 
 fn open_as_it_is(pins: &Pins) -> Result<Option<Datapath>> {
+    pins.check()?;
     pins.refuse_other_versions()?;
     if !pins.exists() {
         return Ok(None);
