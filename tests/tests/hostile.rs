@@ -17,7 +17,7 @@ use arpguard_tests::{
     running::{Agent, Directory, eventually, logging},
     server::real_server,
 };
-use aya::maps::{Array, MapData};
+use aya::maps::{Array, HashMap, MapData};
 use nix::sys::signal::Signal;
 
 const NOBODY: u32 = 65534;
@@ -258,7 +258,7 @@ type Swap<'a> = (&'a str, &'a dyn Fn(&Path, &Pins));
 fn pins_of_somebody_else_are_told_and_detached() {
     let (server, _peer) = real_server();
     let why = "arpguard has not pinned it; to begin anew: arpguard detach";
-    let swap: [Swap<'_>; 5] = [
+    let swap: [Swap<'_>; 9] = [
         ("maps/ADDRESSES", &|path, _| {
             // As large as it should be, but no hash.
             let map = Array::<MapData, [u8; 8]>::create(1, 0).unwrap();
@@ -275,12 +275,24 @@ fn pins_of_somebody_else_are_told_and_detached() {
             fs::create_dir(path).unwrap()
         }),
         ("maps/NOTES", &|path, _| fs::create_dir(path).unwrap()),
+        // As large as the rules' is not.
+        ("maps/ADDRESSES", &|path, _| of_other_sizes(path)),
+        ("journal", &|path, _| of_other_sizes(path)),
+        ("journal", &|path, _| {
+            let map = Array::<MapData, [u8; 16]>::create(1, 0).unwrap();
+            map.pin(path).unwrap();
+        }),
+        ("journal", &|path, _| fs::create_dir(path).unwrap()),
     ];
     for (name, put) in swap {
         server.guard("hide 192.168.18.101 --rip 192.168.18.10");
         let pins = Pins::of(&server);
         let path = pins.directory().join(name);
-        fs::remove_file(&path).unwrap();
+        let is_there = path.exists();
+        assert_eq!(is_there, name != "journal");
+        if is_there {
+            fs::remove_file(&path).unwrap();
+        }
         put(&path, &pins);
         for verb in [["list", "--"].as_slice(), &["hide", "192.168.18.102"]] {
             let verb: Vec<_> = verb.iter().copied().filter(|word| *word != "--").collect();
@@ -291,6 +303,40 @@ fn pins_of_somebody_else_are_told_and_detached() {
         assert!(!pins.directory().exists(), "{name}");
         let status = server.guard("status");
         assert_eq!(status, "arpguard is not loaded in this network namespace\n");
+    }
+}
+
+fn of_other_sizes(path: &Path) {
+    let map = HashMap::<MapData, [u8; 4], [u8; 8]>::create(1, 0).unwrap();
+    map.pin(path).unwrap();
+}
+
+#[test]
+fn links_of_somebody_else_are_told_and_detached() {
+    let (server, _peer) = real_server();
+    let puts: [fn(&Path); 2] = [of_other_sizes, |path| {
+        fs::create_dir(path).unwrap();
+        fs::create_dir(path.join("more")).unwrap();
+    }];
+    for (number, put) in puts.into_iter().enumerate() {
+        server.guard("hide 192.168.18.101 --attach native");
+        let pins = Pins::of(&server);
+        let links = pins.list("links");
+        let link = links.iter().find(|link| link.ends_with("-xdp")).unwrap();
+        let path = pins.directory().join("links").join(link);
+        fs::remove_file(&path).unwrap();
+        put(&path);
+        let device = || server.sh("ip -d link show dev eth0");
+        eventually("the link is gone with its pin", || {
+            !device().contains("prog/xdp")
+        });
+        let told = refused(&server, &["hide", "192.168.18.101", "--attach", "native"]);
+        let why = "arpguard has not pinned it; to begin anew: arpguard detach";
+        assert!(told.contains(why), "{number}: {told}");
+        server.guard("detach");
+        assert!(!pins.directory().exists(), "{number}");
+        let device = device();
+        assert!(!device.contains("prog/xdp"), "{number}: {device}");
     }
 }
 

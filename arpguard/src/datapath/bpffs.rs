@@ -303,6 +303,15 @@ pub(super) fn remove_directory(path: &Path) -> Result<()> {
     }
 }
 
+/// Removes what is at the place of a pin, whatever it is.
+pub(super) fn clear(path: &Path) -> Result<()> {
+    match path.is_dir() {
+        true => remove_directory(path),
+        false => sys::unpin(path)
+            .map_err(|cause| Error::from_cause("remove the pins", path.display(), &cause)),
+    }
+}
+
 fn remove_tree(path: &Path) -> io::Result<()> {
     for entry in fs::read_dir(path)? {
         let entry = entry?;
