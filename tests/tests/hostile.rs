@@ -370,20 +370,81 @@ fn a_full_disk_is_told_and_an_agent_goes_on() {
     assert!(agent.end(Signal::SIGTERM).success());
 }
 
+/// What a command does in `server` while a device vanishes at a point: one that it is at, or is yet to
+/// come to. Told is what happened.
+fn vanishing(server: &Namespace, verb: &[&str], by: &str, point: &str, device: &str) -> String {
+    let mut command = server.command(faulty());
+    let fault = format!("{by}{point} run ip link del {device}");
+    let output = Output::of(command.args(verb).env("ARPGUARD_FAULT", fault));
+    let told = format!("{by}{point}, {device}: {output}");
+    assert!(output.success(), "{told}");
+    told
+}
+
+/// By TCX, and as on a kernel before 6.6.
+const BY: [&str; 2] = ["", "every link/tcx fail 22;"];
+
 #[test]
 fn a_device_that_vanishes_in_the_middle_is_passed_over() {
-    for point in ["link/tcx", "map/counters", "map/note"] {
-        let (server, _peer) = real_server();
-        server.sh("ip link add eth1 type veth peer name eth2");
-        let mut command = server.command(faulty());
-        command.args(["hide", "192.168.18.101"]);
-        // The last device comes last.
-        let fault = format!("{point} run ip link del eth1");
-        let output = Output::of(command.env("ARPGUARD_FAULT", fault));
-        assert!(output.success(), "{point}: {output}");
-        let status = server.guard("status");
-        assert!(!status.contains("not guarded"), "{point}: {status}");
-        assert!(!status.contains("eth1"), "{point}: {status}");
+    let hide: &[&str] = &["hide", "192.168.18.101"];
+    let points = ["map/counters", "link/tcx", "map/note"];
+    let points = points.map(|point| (BY[0], point));
+    let clsact = ["map/note", "tc/qdisc", "tc/filter"];
+    for (by, point) in points.into_iter().chain(clsact.map(|point| (BY[1], point))) {
+        // The one that is attached to at that point, and the one after it.
+        for device in ["eth0", "eth1"] {
+            let (server, _peer) = real_server();
+            server.sh("ip link add eth1 type veth peer name eth2");
+            server.sh("ip link add eth3 type veth peer name eth4");
+            let told = vanishing(&server, hide, by, point, device);
+            let status = server.guard("status");
+            assert!(!status.contains("not guarded"), "{told}{status}");
+            assert!(!status.contains(device), "{told}{status}");
+            assert!(status.contains("eth3 "), "{told}{status}");
+        }
+    }
+}
+
+#[test]
+fn a_device_that_vanishes_while_it_is_left_is_done() {
+    let directory = Directory::new("vanishing");
+    let less = "devices = [\"eth3\"]\n[[hide]]\nip = \"192.168.18.101\"\n";
+    let less = directory.write("less.toml", less);
+    let points = ["link/detach", "unpin", "map/forget"].map(|point| (BY[0], point));
+    let clsact = ["tc/filter/remove", "tc/qdisc/remove", "map/forget"];
+    for (by, point) in points.into_iter().chain(clsact.map(|point| (BY[1], point))) {
+        // What is left, too, and does not vanish.
+        for (verb, device, rest) in [
+            (["detach"].as_slice(), "eth0", "eth3"),
+            (&["detach"], "eth1", "eth3"),
+            (&["apply", &less], "eth0", "eth1"),
+            (&["apply", &less], "eth1", "eth0"),
+        ] {
+            let (server, _peer) = real_server();
+            server.sh("ip link add eth1 type veth peer name eth2");
+            server.sh("ip link add eth3 type veth peer name eth4");
+            let mut command = server.command(faulty());
+            let output = Output::of(
+                command
+                    .args(["hide", "192.168.18.101"])
+                    .env("ARPGUARD_FAULT", by),
+            );
+            assert!(output.success(), "{output}");
+            let told = vanishing(&server, verb, by, point, device);
+            let status = server.guard("status");
+            if verb == ["detach"] {
+                let not = "arpguard is not loaded in this network namespace\n";
+                assert_eq!(status, not, "{told}");
+            } else {
+                assert!(!status.contains(device), "{told}{status}");
+                assert!(status.contains("eth3 "), "{told}{status}");
+            }
+            assert_eq!(
+                server.sh(&format!("tc qdisc show dev {rest} clsact")),
+                "",
+                "{told}"
+            );
+        }
     }
 }
 
