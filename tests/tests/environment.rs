@@ -4,7 +4,7 @@
 use std::{
     fs, io,
     os::unix::process::CommandExt as _,
-    process::Command,
+    process::{Command, Stdio},
 };
 
 use arpguard_tests::{
@@ -120,6 +120,25 @@ fn a_directory_that_another_removes_meanwhile_is_made_again() {
     let (bpffs, output) = at_point("2", "rmdir BPFFS/arpguard");
     assert!(output.success(), "{output}");
     assert_eq!(fs::read_dir(bpffs.file("arpguard")).unwrap().count(), 1);
+}
+
+#[test]
+fn what_takes_its_time_with_many_devices_says_how_far_it_is() {
+    let (server, _peer) = real_server();
+    server.sh("ip link add eth1 type veth peer name eth2");
+    // To detach, lo is looked at, too.
+    for (verb, point, told) in [
+        ("hide 192.168.18.101", "map/counters", "/3 devices"),
+        ("detach", "map/forget", "/4 devices"),
+    ] {
+        let line = format!("{} {verb}", faulty().display());
+        let mut command = server.command("script");
+        command.args(["-qefc", &line, "/dev/null"]);
+        let fault = format!("every {point} run sleep 0.7");
+        let output = Output::of(command.env("ARPGUARD_FAULT", fault).stdin(Stdio::null()));
+        assert!(output.success(), "{verb}: {output}");
+        assert!(output.stdout.contains(told), "{verb}: {output}");
+    }
 }
 
 #[test]
