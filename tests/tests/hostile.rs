@@ -486,6 +486,30 @@ fn no_fault_can_be_made_in_the_release() {
     assert!(!has(arpguard()));
 }
 
+/// In the programs there is no lint for it, as each of them has an attribute that is unsafe.
+#[test]
+fn unsafe_code_of_the_programs_is_in_adapters_alone() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../arpguard-ebpf/src");
+    let with = |words: &[&str]| {
+        let files = fs::read_dir(&source).unwrap();
+        let found = files.map(|file| file.unwrap().path()).filter(|file| {
+            let text = fs::read_to_string(file).unwrap();
+            words.iter().any(|word| text.contains(word))
+        });
+        let mut names: Vec<_> = found
+            .map(|file| file.file_stem().unwrap().to_str().unwrap().to_owned())
+            .collect();
+        names.sort_unstable();
+        names
+    };
+    let adapters = ["count", "report", "tables", "tc", "watch", "xdp"];
+    let unsafes = ["unsafe {", "unsafe fn", "unsafe impl", "unsafe extern"];
+    assert_eq!(with(&unsafes), adapters);
+    // These are for who loads the object: names and sections.
+    let attributes = ["apart", "main", "tables", "tc", "watch", "xdp"];
+    assert_eq!(with(&["#[unsafe("]), attributes);
+}
+
 /// The compiler refuses unsafe code elsewhere (`deny(unsafe_code)`), and in these modules where it
 /// has no reason (`clippy::undocumented_unsafe_blocks`).
 #[test]
