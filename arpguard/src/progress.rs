@@ -26,6 +26,11 @@ impl Progress {
         Self::with(total, 1024, "{pos}/{len} addresses, {eta} left")
     }
 
+    /// Of work on devices, each of which the kernel may take its time for.
+    pub(crate) fn of_devices(total: usize) -> Self {
+        Self::with(total, 1, "{pos}/{len} devices, {eta} left")
+    }
+
     /// Of frames that are sent, at a rate that leaves time to show each.
     pub(crate) fn of_frames() -> Self {
         Self::with(0, 1, "{pos}/{len} frames")

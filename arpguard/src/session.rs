@@ -1,5 +1,6 @@
 //! One change of what is guarded: devices, rules, addresses, routes. All of it, or none.
 
+mod devices;
 mod steer;
 
 use std::{collections::BTreeSet, net::Ipv4Addr};
@@ -123,22 +124,7 @@ impl Session {
             // Addresses may have changed where no rule has, and devices may be gone.
             return self.follow().await;
         }
-        let soon: Rules = plan.changes.iter().collect();
-        for device in &plan.guard {
-            interrupt::check()?;
-            let datapath = self.writer.loaded()?;
-            let view = View::new(&soon, device.index);
-            let known = known(datapath, device, |address| is_kept_out(&view, address))?;
-            let before = datapath.attached(&self.netlink, device).await?;
-            self.done
-                .push(Done::Attached(device.clone(), before.clone()));
-            let guarded = datapath
-                .guard(&self.netlink, device, known, plan.attach, &before)
-                .await;
-            if let Err(error) = guarded {
-                self.pass_over(device, plan, error).await?;
-            }
-        }
+        self.guard(plan).await?;
         if !plan.terms.is_empty() {
             self.writer.loaded()?.agree(&plan.terms)?;
         }
@@ -152,17 +138,7 @@ impl Session {
         self.commit(&plan.changes)?;
         self.forget_checks()?;
         self.refresh()?;
-        for device in &plan.leave {
-            interrupt::check()?;
-            if let Some(datapath) = self.writer.datapath_mut() {
-                let before = datapath.attached(&self.netlink, device).await?;
-                self.done.push(Done::Attached(device.clone(), before));
-                if let Err(error) = datapath.detach(&self.netlink, device).await {
-                    self.pass_over(device, plan, error).await?;
-                }
-            }
-        }
-        Ok(())
+        self.leave(plan).await
     }
 
     /// Forgets the checks that no rule is under any more.
@@ -172,24 +148,6 @@ impl Session {
         };
         self.done.push(Done::Checked(datapath.maps.checks()?));
         datapath.forget_checks()
-    }
-
-    /// Goes on where a device has vanished in the meantime, which then has nothing to guard: to
-    /// undo everything would leave the others without what they have just been given.
-    ///
-    /// # Errors
-    /// `error`, where the device is there or is one that a rule names.
-    async fn pass_over(&mut self, device: &Device, plan: &Plan, error: Error) -> Result<()> {
-        let named = plan
-            .changes
-            .iter()
-            .any(|of| of.place.device == device.index);
-        let host = Host::observe(&self.netlink).await?;
-        if named || host.by_index(device.index).is_some() {
-            return Err(error);
-        }
-        self.host = host;
-        self.writer.loaded()?.forget(device.index)
     }
 
     /// Writes rules.
@@ -302,7 +260,10 @@ impl Session {
     pub async fn remove_all(&mut self) -> Result<()> {
         let now = routing::observe(&self.netlink).await?.ours;
         routing::change(&self.netlink, &now, &Routing::default()).await?;
-        self.writer.remove(&self.netlink, &self.host.devices).await
+        let devices = &self.host.devices;
+        let mut progress = Progress::of_devices(devices.len());
+        let step = &mut || progress.step();
+        self.writer.remove(&self.netlink, devices, step).await
     }
 
     /// Keeps what was done so far, whatever comes.

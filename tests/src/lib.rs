@@ -7,6 +7,7 @@
 //! namespaces. [`differential`] draws policies and frames in place of a table.
 //! [`running`] is an agent under way, which [`http`] asks and [`manager`] listens to.
 //! [`keepalived`] is one too, and [`sampler`] a client that looks on. [`wall`] is a clock that jumps.
+//! [`bpffs`] is a place for pins that nobody else has.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -15,6 +16,7 @@
 
 pub mod arp;
 pub mod bpf;
+pub mod bpffs;
 pub mod cases;
 pub mod cluster;
 pub mod dice;

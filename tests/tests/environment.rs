@@ -1,10 +1,15 @@
 //! What arpguard says where the kernel or its surroundings lack something, and what it makes of
 //! mount namespaces.
 
-use std::{fs, io, os::unix::process::CommandExt as _, process::Command};
+use std::{
+    fs, io,
+    os::unix::process::CommandExt as _,
+    process::{Command, Stdio},
+};
 
 use arpguard_tests::{
-    lab::{Output, arpguard},
+    bpffs::Bpffs,
+    lab::{Output, arpguard, faulty},
     running::{Directory, eventually, logging},
     server::{pins, real_server},
 };
@@ -85,6 +90,55 @@ fn where_no_bpffs_can_be_mounted_that_is_told() {
          arpguard run --hide VIP\n"
     );
     assert_eq!(output.status.code(), Some(1));
+}
+
+/// Runs a command on a BPF file system of its own, while something is done at a point.
+fn at_point(point: &str, line: &str) -> (Bpffs, Output) {
+    let (server, _peer) = real_server();
+    let bpffs = Bpffs::new("at-point", 0o700);
+    let line = line.replace("BPFFS", bpffs.path());
+    let mut command = server.command(faulty());
+    command.args(["--bpffs", bpffs.path(), "hide", "192.168.18.101"]);
+    let output = Output::of(command.env("ARPGUARD_FAULT", format!("{point} run {line}")));
+    (bpffs, output)
+}
+
+#[test]
+fn a_limit_of_open_files_is_told_in_place_of_waiting_for_ever() {
+    let (_bpffs, output) = at_point("pins/home", "prlimit --pid $PPID --nofile=3");
+    assert_eq!(output.told().0, Some(1), "{output}");
+    assert!(
+        output.stderr.ends_with(": Too many open files\n"),
+        "{output}"
+    );
+}
+
+/// The last command of another network namespace has just gone.
+#[test]
+fn a_directory_that_another_removes_meanwhile_is_made_again() {
+    // The second directory is made in the first one.
+    let (bpffs, output) = at_point("2", "rmdir BPFFS/arpguard");
+    assert!(output.success(), "{output}");
+    assert_eq!(fs::read_dir(bpffs.file("arpguard")).unwrap().count(), 1);
+}
+
+#[test]
+fn what_takes_its_time_with_many_devices_says_how_far_it_is() {
+    let (server, _peer) = real_server();
+    server.sh("ip link add eth1 type veth peer name eth2");
+    // To detach, lo is looked at, too.
+    for (verb, point, told) in [
+        ("hide 192.168.18.101", "map/counters", "/3 devices"),
+        ("detach", "map/forget", "/4 devices"),
+    ] {
+        let line = format!("{} {verb}", faulty().display());
+        let mut command = server.command("script");
+        command.args(["-qefc", &line, "/dev/null"]);
+        let fault = format!("every {point} run sleep 0.7");
+        let output = Output::of(command.env("ARPGUARD_FAULT", fault).stdin(Stdio::null()));
+        assert!(output.success(), "{verb}: {output}");
+        assert!(output.stdout.contains(told), "{verb}: {output}");
+    }
 }
 
 #[test]

@@ -17,7 +17,7 @@ use arpguard_tests::{
     running::{Agent, Directory, eventually, logging},
     server::real_server,
 };
-use aya::maps::{Array, MapData};
+use aya::maps::{Array, HashMap, MapData};
 use nix::sys::signal::Signal;
 
 const NOBODY: u32 = 65534;
@@ -258,7 +258,7 @@ type Swap<'a> = (&'a str, &'a dyn Fn(&Path, &Pins));
 fn pins_of_somebody_else_are_told_and_detached() {
     let (server, _peer) = real_server();
     let why = "arpguard has not pinned it; to begin anew: arpguard detach";
-    let swap: [Swap<'_>; 5] = [
+    let swap: [Swap<'_>; 9] = [
         ("maps/ADDRESSES", &|path, _| {
             // As large as it should be, but no hash.
             let map = Array::<MapData, [u8; 8]>::create(1, 0).unwrap();
@@ -275,12 +275,24 @@ fn pins_of_somebody_else_are_told_and_detached() {
             fs::create_dir(path).unwrap()
         }),
         ("maps/NOTES", &|path, _| fs::create_dir(path).unwrap()),
+        // As large as the rules' is not.
+        ("maps/ADDRESSES", &|path, _| of_other_sizes(path)),
+        ("journal", &|path, _| of_other_sizes(path)),
+        ("journal", &|path, _| {
+            let map = Array::<MapData, [u8; 16]>::create(1, 0).unwrap();
+            map.pin(path).unwrap();
+        }),
+        ("journal", &|path, _| fs::create_dir(path).unwrap()),
     ];
     for (name, put) in swap {
         server.guard("hide 192.168.18.101 --rip 192.168.18.10");
         let pins = Pins::of(&server);
         let path = pins.directory().join(name);
-        fs::remove_file(&path).unwrap();
+        let is_there = path.exists();
+        assert_eq!(is_there, name != "journal");
+        if is_there {
+            fs::remove_file(&path).unwrap();
+        }
         put(&path, &pins);
         for verb in [["list", "--"].as_slice(), &["hide", "192.168.18.102"]] {
             let verb: Vec<_> = verb.iter().copied().filter(|word| *word != "--").collect();
@@ -291,6 +303,40 @@ fn pins_of_somebody_else_are_told_and_detached() {
         assert!(!pins.directory().exists(), "{name}");
         let status = server.guard("status");
         assert_eq!(status, "arpguard is not loaded in this network namespace\n");
+    }
+}
+
+fn of_other_sizes(path: &Path) {
+    let map = HashMap::<MapData, [u8; 4], [u8; 8]>::create(1, 0).unwrap();
+    map.pin(path).unwrap();
+}
+
+#[test]
+fn links_of_somebody_else_are_told_and_detached() {
+    let (server, _peer) = real_server();
+    let puts: [fn(&Path); 2] = [of_other_sizes, |path| {
+        fs::create_dir(path).unwrap();
+        fs::create_dir(path.join("more")).unwrap();
+    }];
+    for (number, put) in puts.into_iter().enumerate() {
+        server.guard("hide 192.168.18.101 --attach native");
+        let pins = Pins::of(&server);
+        let links = pins.list("links");
+        let link = links.iter().find(|link| link.ends_with("-xdp")).unwrap();
+        let path = pins.directory().join("links").join(link);
+        fs::remove_file(&path).unwrap();
+        put(&path);
+        let device = || server.sh("ip -d link show dev eth0");
+        eventually("the link is gone with its pin", || {
+            !device().contains("prog/xdp")
+        });
+        let told = refused(&server, &["hide", "192.168.18.101", "--attach", "native"]);
+        let why = "arpguard has not pinned it; to begin anew: arpguard detach";
+        assert!(told.contains(why), "{number}: {told}");
+        server.guard("detach");
+        assert!(!pins.directory().exists(), "{number}");
+        let device = device();
+        assert!(!device.contains("prog/xdp"), "{number}: {device}");
     }
 }
 
@@ -324,20 +370,81 @@ fn a_full_disk_is_told_and_an_agent_goes_on() {
     assert!(agent.end(Signal::SIGTERM).success());
 }
 
+/// What a command does in `server` while a device vanishes at a point: one that it is at, or is yet to
+/// come to. Told is what happened.
+fn vanishing(server: &Namespace, verb: &[&str], by: &str, point: &str, device: &str) -> String {
+    let mut command = server.command(faulty());
+    let fault = format!("{by}{point} run ip link del {device}");
+    let output = Output::of(command.args(verb).env("ARPGUARD_FAULT", fault));
+    let told = format!("{by}{point}, {device}: {output}");
+    assert!(output.success(), "{told}");
+    told
+}
+
+/// By TCX, and as on a kernel before 6.6.
+const BY: [&str; 2] = ["", "every link/tcx fail 22;"];
+
 #[test]
 fn a_device_that_vanishes_in_the_middle_is_passed_over() {
-    for point in ["link/tcx", "map/counters", "map/note"] {
-        let (server, _peer) = real_server();
-        server.sh("ip link add eth1 type veth peer name eth2");
-        let mut command = server.command(faulty());
-        command.args(["hide", "192.168.18.101"]);
-        // The last device comes last.
-        let fault = format!("{point} run ip link del eth1");
-        let output = Output::of(command.env("ARPGUARD_FAULT", fault));
-        assert!(output.success(), "{point}: {output}");
-        let status = server.guard("status");
-        assert!(!status.contains("not guarded"), "{point}: {status}");
-        assert!(!status.contains("eth1"), "{point}: {status}");
+    let hide: &[&str] = &["hide", "192.168.18.101"];
+    let points = ["map/counters", "link/tcx", "map/note"];
+    let points = points.map(|point| (BY[0], point));
+    let clsact = ["map/note", "tc/qdisc", "tc/filter"];
+    for (by, point) in points.into_iter().chain(clsact.map(|point| (BY[1], point))) {
+        // The one that is attached to at that point, and the one after it.
+        for device in ["eth0", "eth1"] {
+            let (server, _peer) = real_server();
+            server.sh("ip link add eth1 type veth peer name eth2");
+            server.sh("ip link add eth3 type veth peer name eth4");
+            let told = vanishing(&server, hide, by, point, device);
+            let status = server.guard("status");
+            assert!(!status.contains("not guarded"), "{told}{status}");
+            assert!(!status.contains(device), "{told}{status}");
+            assert!(status.contains("eth3 "), "{told}{status}");
+        }
+    }
+}
+
+#[test]
+fn a_device_that_vanishes_while_it_is_left_is_done() {
+    let directory = Directory::new("vanishing");
+    let less = "devices = [\"eth3\"]\n[[hide]]\nip = \"192.168.18.101\"\n";
+    let less = directory.write("less.toml", less);
+    let points = ["link/detach", "unpin", "map/forget"].map(|point| (BY[0], point));
+    let clsact = ["tc/filter/remove", "tc/qdisc/remove", "map/forget"];
+    for (by, point) in points.into_iter().chain(clsact.map(|point| (BY[1], point))) {
+        // What is left, too, and does not vanish.
+        for (verb, device, rest) in [
+            (["detach"].as_slice(), "eth0", "eth3"),
+            (&["detach"], "eth1", "eth3"),
+            (&["apply", &less], "eth0", "eth1"),
+            (&["apply", &less], "eth1", "eth0"),
+        ] {
+            let (server, _peer) = real_server();
+            server.sh("ip link add eth1 type veth peer name eth2");
+            server.sh("ip link add eth3 type veth peer name eth4");
+            let mut command = server.command(faulty());
+            let output = Output::of(
+                command
+                    .args(["hide", "192.168.18.101"])
+                    .env("ARPGUARD_FAULT", by),
+            );
+            assert!(output.success(), "{output}");
+            let told = vanishing(&server, verb, by, point, device);
+            let status = server.guard("status");
+            if verb == ["detach"] {
+                let not = "arpguard is not loaded in this network namespace\n";
+                assert_eq!(status, not, "{told}");
+            } else {
+                assert!(!status.contains(device), "{told}{status}");
+                assert!(status.contains("eth3 "), "{told}{status}");
+            }
+            assert_eq!(
+                server.sh(&format!("tc qdisc show dev {rest} clsact")),
+                "",
+                "{told}"
+            );
+        }
     }
 }
 
@@ -377,6 +484,30 @@ fn no_fault_can_be_made_in_the_release() {
     };
     assert!(has(faulty()));
     assert!(!has(arpguard()));
+}
+
+/// In the programs there is no lint for it, as each of them has an attribute that is unsafe.
+#[test]
+fn unsafe_code_of_the_programs_is_in_adapters_alone() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../arpguard-ebpf/src");
+    let with = |words: &[&str]| {
+        let files = fs::read_dir(&source).unwrap();
+        let found = files.map(|file| file.unwrap().path()).filter(|file| {
+            let text = fs::read_to_string(file).unwrap();
+            words.iter().any(|word| text.contains(word))
+        });
+        let mut names: Vec<_> = found
+            .map(|file| file.file_stem().unwrap().to_str().unwrap().to_owned())
+            .collect();
+        names.sort_unstable();
+        names
+    };
+    let adapters = ["count", "report", "tables", "tc", "watch", "xdp"];
+    let unsafes = ["unsafe {", "unsafe fn", "unsafe impl", "unsafe extern"];
+    assert_eq!(with(&unsafes), adapters);
+    // These are for who loads the object: names and sections.
+    let attributes = ["apart", "main", "tables", "tc", "watch", "xdp"];
+    assert_eq!(with(&["#[unsafe("]), attributes);
 }
 
 /// The compiler refuses unsafe code elsewhere (`deny(unsafe_code)`), and in these modules where it

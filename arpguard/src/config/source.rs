@@ -1,7 +1,7 @@
 //! Files, and places in them as people count: lines and columns from one.
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -31,8 +31,8 @@ impl Source {
     /// Where one cannot be read, or a directory has none.
     pub fn read(paths: &[PathBuf]) -> Result<Vec<Self>> {
         let read = |path: PathBuf| {
-            check(&path)?;
-            match fs::read_to_string(&path) {
+            let file = trust::open(READ, &path)?;
+            match io::read_to_string(file) {
                 Ok(text) => Ok(Self::new(path, text)),
                 Err(cause) => Err(Error::from_cause(READ, path.display(), &cause)),
             }
@@ -56,14 +56,6 @@ impl Source {
     }
 }
 
-/// Refuses what others could change. Below `/dev` are the descriptors that the caller has opened.
-fn check(path: &Path) -> Result<()> {
-    match path.starts_with("/dev") {
-        true => Ok(()),
-        false => trust::check(READ, path),
-    }
-}
-
 /// The files that paths name: of a directory all `*.toml`, in the order of their names, but no
 /// hidden ones.
 pub(super) fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
@@ -80,7 +72,7 @@ pub(super) fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
 
 fn in_directory(directory: &Path) -> Result<Vec<PathBuf>> {
     let tried = |cause| Error::from_cause(READ, directory.display(), &cause);
-    check(directory)?;
+    trust::check(READ, directory)?;
     let mut files = Vec::new();
     for entry in fs::read_dir(directory).map_err(tried)? {
         let path = entry.map_err(tried)?.path();

@@ -50,8 +50,6 @@ impl Server {
                 .mode(0o700)
                 .create(directory)
                 .map_err(tried)?;
-        }
-        if let Some(directory) = path.parent() {
             trust::check(LISTEN, directory)?;
         }
         if fs::symlink_metadata(path).is_ok_and(|found| !found.file_type().is_socket()) {

@@ -168,7 +168,7 @@ impl Datapath {
     /// Where the kernel refuses.
     pub async fn detach(&mut self, netlink: &Netlink, device: &Device) -> Result<()> {
         for hook in Hook::ALL {
-            self.links.take_off(device.index, hook)?;
+            self.links.remove(device.index, hook)?;
         }
         // A process that died while it replaced programs may have left both builds of them.
         clsact::detach_all(netlink, device).await?;
@@ -201,7 +201,7 @@ impl Datapath {
     /// Where the kernel refuses.
     pub fn forget(&mut self, index: u32) -> Result<()> {
         for hook in Hook::ALL {
-            self.links.take_off(index, hook)?;
+            self.links.remove(index, hook)?;
         }
         self.maps.forget_device(index)
     }

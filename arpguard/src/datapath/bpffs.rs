@@ -6,7 +6,8 @@
 //! that may be looked at.
 
 use std::{
-    fs, io,
+    fs::{self, File},
+    io,
     os::unix::fs::{DirBuilderExt as _, MetadataExt as _},
     path::{Path, PathBuf},
     thread,
@@ -32,6 +33,8 @@ const OURS: &str = "arpguard";
 const NOWHERE: &str = "give the container the host's /sys/fs/bpf, or let the agent hold the \
                        programs: arpguard run --hide VIP";
 const FIND: &str = "find a BPF file system to pin to";
+const MAKE: &str = "make a directory for pins";
+const USE: &str = "use the pins in";
 
 /// The pins of one network namespace.
 #[derive(Clone, Debug)]
@@ -55,15 +58,12 @@ impl Pins {
             }
             None => machines_own()?,
         };
-        let ours = root.join(OURS);
-        let home = ours.join(identity);
-        for (path, is_own) in [(&root, false), (&ours, true), (&home, true)] {
-            trust::check_one("use the pins in", path, is_own)?;
-        }
-        Ok(Self {
-            home,
+        let pins = Self {
+            home: root.join(OURS).join(identity),
             version: abi::VERSION,
-        })
+        };
+        pins.check()?;
+        Ok(pins)
     }
 
     /// As [`Self::locate`], without mounting anything; `None` where no BPF file system is mounted,
@@ -83,6 +83,37 @@ impl Pins {
     /// The directory that holds them all, and that writers lock.
     pub(super) fn home(&self) -> &Path {
         &self.home
+    }
+
+    /// That directory, below the one of all network namespaces.
+    fn homes(&self) -> impl Iterator<Item = &Path> {
+        self.home.parent().into_iter().chain([self.home()])
+    }
+
+    /// Refuses directories that others could change. Those that are not there yet, others may make
+    /// at any time: so it is asked again by who finds them.
+    pub(super) fn check(&self) -> Result<()> {
+        self.homes().try_for_each(|home| trust::check(USE, home))
+    }
+
+    /// Opens the directory that holds them all, which is made where it is not there; `None` where
+    /// another process has removed it meanwhile.
+    ///
+    /// # Errors
+    /// Where the file system was unmounted, or others could change what is pinned.
+    pub(super) fn enter(&self) -> Result<Option<File>> {
+        self.need_bpffs()?;
+        let mut entered = None;
+        for home in self.homes() {
+            match make_home(home) {
+                Ok(()) => {}
+                Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
+                Err(cause) => return Err(Error::from_cause(MAKE, home.display(), &cause)),
+            }
+            entered = trust::find(USE, home)?;
+        }
+        Ok(entered)
     }
 
     /// Which version of the layout they are of: see [`abi::VERSION`].
@@ -248,10 +279,18 @@ impl Unfinished {
 }
 
 pub(super) fn make_directory(path: &Path) -> Result<()> {
+    fault::step("pins/directory", || private().recursive(true).create(path))
+        .map_err(|cause| Error::from_cause(MAKE, path.display(), &cause))
+}
+
+fn make_home(path: &Path) -> io::Result<()> {
+    fault::step("pins/home", || private().create(path))
+}
+
+fn private() -> fs::DirBuilder {
     let mut builder = fs::DirBuilder::new();
-    builder.recursive(true).mode(0o700);
-    fault::step("pins/directory", || builder.create(path))
-        .map_err(|cause| Error::from_cause("make a directory for pins", path.display(), &cause))
+    builder.mode(0o700);
+    builder
 }
 
 /// Removes a directory and all pins in it, if it is there.
@@ -261,6 +300,15 @@ pub(super) fn remove_directory(path: &Path) -> Result<()> {
             Err(Error::from_cause("remove the pins", path.display(), &cause))
         }
         _ => Ok(()),
+    }
+}
+
+/// Removes what is at the place of a pin, whatever it is.
+pub(super) fn clear(path: &Path) -> Result<()> {
+    match path.is_dir() {
+        true => remove_directory(path),
+        false => sys::unpin(path)
+            .map_err(|cause| Error::from_cause("remove the pins", path.display(), &cause)),
     }
 }
 
@@ -372,7 +420,7 @@ fn mount_bpffs(at: &Path) -> io::Result<()> {
 /// system attributes with no other, so a short-lived one does it.
 fn mount_in(process: &Path) -> io::Result<()> {
     let enter_and_mount = || -> io::Result<()> {
-        let mounts = fs::File::open(process.join("ns/mnt"))?;
+        let mounts = File::open(process.join("ns/mnt"))?;
         unshare(CloneFlags::CLONE_FS)?;
         setns(mounts, CloneFlags::CLONE_NEWNS)?;
         mount_bpffs(Path::new(BPFFS))

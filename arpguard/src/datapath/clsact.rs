@@ -151,9 +151,16 @@ async fn remove(netlink: &Netlink, device: &Device, filters: Vec<TcMessage>) -> 
         let mut message = TcMessage::default();
         message.header = filter.header;
         let message = RouteNetlinkMessage::DelTrafficFilter(message);
-        request(netlink, message, 0)
-            .await
-            .map_err(|cause| Error::from_cause("detach a TC filter", &device.name, &cause))?;
+        match request(netlink, message, 0).await {
+            Err(cause) if !is_gone(&cause) => {
+                return Err(Error::from_cause(
+                    "detach a TC filter",
+                    &device.name,
+                    &cause,
+                ));
+            }
+            _ => {}
+        }
     }
     Ok(())
 }
@@ -298,11 +305,20 @@ pub(super) async fn remove_if_empty(netlink: &Netlink, device: &Device) -> Resul
     message.header.parent = HANDLE;
     let message = RouteNetlinkMessage::DelQueueDiscipline(message);
     match request(netlink, message, 0).await {
-        Err(cause) if !matches!(errno(&cause), Some(Errno::ENOENT | Errno::EINVAL)) => Err(
-            Error::from_cause("remove the clsact qdisc", &device.name, &cause),
-        ),
+        Err(cause) if !is_gone(&cause) => Err(Error::from_cause(
+            "remove the clsact qdisc",
+            &device.name,
+            &cause,
+        )),
         _ => Ok(()),
     }
+}
+
+/// Whether what was to be removed went before: the filter, the qdisc, or the device with both. Of a
+/// qdisc that is not there the kernel says that the request is none (`EINVAL`).
+fn is_gone(cause: &(dyn std::error::Error + 'static)) -> bool {
+    let gone = [Errno::ENOENT, Errno::EINVAL, Errno::ENODEV];
+    errno(cause).is_some_and(|errno| gone.contains(&errno))
 }
 
 /// Whether there is a clsact qdisc at all: without one, asking for filters is an error.
@@ -330,7 +346,13 @@ async fn filters(netlink: &Netlink, device: &Device, side: Side) -> Result<Vec<T
     let mut answers = request.execute();
     let tried = |cause| Error::from_cause("read the TC filters", &device.name, &cause);
     let mut filters = Vec::new();
-    while let Some(filter) = answers.try_next().await.map_err(tried)? {
+    loop {
+        let filter = match answers.try_next().await {
+            Ok(Some(filter)) => filter,
+            Ok(None) => break,
+            Err(cause) if is_gone(&cause) => return Ok(Vec::new()),
+            Err(cause) => return Err(tried(cause)),
+        };
         // The kernel tells of each priority first, without a handle, then of the filters in it.
         if filter.header.handle != TcHandle::default() {
             filters.push(filter);

@@ -2,7 +2,11 @@
 
 use std::{collections::BTreeMap, os::fd::OwnedFd};
 
-use super::{Hook, bpffs::Pins, sys};
+use super::{
+    Hook,
+    bpffs::{self, Pins},
+    sys,
+};
 use crate::error::{Error, Result};
 
 /// Where they are kept.
@@ -40,6 +44,19 @@ impl Links {
                 .transpose(),
         };
         found.map_err(|cause| Error::from_cause("open the link of", hook.name(), &cause))
+    }
+
+    /// As [`Self::take_off`], where all of a device's are to go: what somebody has put in the place of
+    /// a link goes, too.
+    pub(super) fn remove(&mut self, device: u32, hook: Hook) -> Result<()> {
+        if let Self::Pinned(pins) = self {
+            let path = pins.link(device, hook);
+            let found = sys::find(&path, sys::Kind::Link);
+            if found.is_err_and(|cause| sys::is_not_ours(&cause)) {
+                return bpffs::clear(&path);
+            }
+        }
+        self.take_off(device, hook)
     }
 
     /// Takes a link off its device, and keeps it no longer; nothing where there is none.

@@ -14,7 +14,7 @@ use nix::{
 };
 use tokio::time::{Instant, sleep};
 
-use super::bpffs::{Pins, make_directory};
+use super::bpffs::Pins;
 use crate::{
     error::{Error, Result},
     interrupt,
@@ -27,6 +27,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_millis(64);
 
+const LOCK: &str = "lock the state in the kernel";
+
 /// Held until dropped.
 pub(super) struct Lock {
     home: PathBuf,
@@ -36,45 +38,43 @@ pub(super) struct Lock {
 impl Lock {
     /// Waits for it, and lets others of this thread go on meanwhile. Who gives up waiting holds nothing.
     pub(super) async fn take(pins: &Pins) -> Result<Self> {
-        let home = pins.home();
-        let tried = |cause: &(dyn std::error::Error + 'static)| {
-            Error::from_cause("lock the state in the kernel", home.display(), cause)
-        };
         let started = Instant::now();
         let mut pause = PAUSE;
         loop {
             interrupt::check()?;
-            pins.need_bpffs()?;
-            make_directory(home)?;
-            let Ok(directory) = File::open(home) else {
-                // Its last holder has just removed it.
-                continue;
-            };
-            match Flock::lock(directory, FlockArg::LockExclusiveNonblock) {
-                Ok(held) => {
-                    let inode = held.metadata().map_err(|cause| tried(&cause))?.ino();
-                    if fs::metadata(home).is_ok_and(|now| now.ino() == inode) {
-                        return Ok(Self {
-                            home: home.to_owned(),
-                            _held: held,
-                        });
-                    }
-                }
-                Err((_, Errno::EWOULDBLOCK)) if started.elapsed() < PATIENCE => {
-                    sleep(pause).await;
-                    pause = (pause * 2).min(LONGEST_PAUSE);
-                }
-                Err((_, Errno::EWOULDBLOCK)) => {
-                    return Err(Error::new(
-                        "lock the state in the kernel",
-                        home.display(),
-                        "another arpguard has been writing for a minute",
-                    )
-                    .advise("see what it is doing: pgrep -a arpguard"));
-                }
-                Err((_, cause)) => return Err(tried(&cause)),
+            if let Some(lock) = Self::attempt(pins)? {
+                return Ok(lock);
             }
+            if started.elapsed() >= PATIENCE {
+                let why = "another arpguard has been writing for a minute";
+                return Err(Error::new(LOCK, pins.display(), why)
+                    .advise("see what it is doing: pgrep -a arpguard"));
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
         }
+    }
+
+    /// `None` where another process holds it, or has just removed the directory.
+    fn attempt(pins: &Pins) -> Result<Option<Self>> {
+        let tried = |cause: &(dyn std::error::Error + 'static)| {
+            Error::from_cause(LOCK, pins.display(), cause)
+        };
+        let Some(directory) = pins.enter()? else {
+            return Ok(None);
+        };
+        let held = match Flock::lock(directory, FlockArg::LockExclusiveNonblock) {
+            Ok(held) => held,
+            Err((_, Errno::EWOULDBLOCK)) => return Ok(None),
+            Err((_, cause)) => return Err(tried(&cause)),
+        };
+        // Its last holder removes it, and then it is another that is locked.
+        let inode = held.metadata().map_err(|cause| tried(&cause))?.ino();
+        let is_there = fs::metadata(pins.home()).is_ok_and(|now| now.ino() == inode);
+        Ok(is_there.then(|| Self {
+            home: pins.home().to_owned(),
+            _held: held,
+        }))
     }
 }
 

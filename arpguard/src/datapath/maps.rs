@@ -38,7 +38,7 @@ pub(super) use self::{
     counters::CounterMaps,
     notes::{NOTES, Note, Notes, create_notes},
     rules::{Parse, key, rules},
-    source::{Source, descriptor, open},
+    source::{Source, descriptor, find, open},
     terms::all as terms,
 };
 use self::{

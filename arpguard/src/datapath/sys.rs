@@ -159,7 +159,7 @@ impl Kind {
         // Without /proc nobody can tell.
         match fs::read_link(path) {
             Ok(found) if found.to_string_lossy().replace('_', "-") != self.name() => {
-                Err(io::Error::other(NOT_OURS))
+                Err(NotOurs.into())
             }
             _ => Ok(()),
         }
@@ -167,7 +167,20 @@ impl Kind {
 }
 
 /// Why a pin is refused.
-pub(super) const NOT_OURS: &str = "arpguard has not pinned it; to begin anew: arpguard detach";
+#[derive(Debug, thiserror::Error)]
+#[error("arpguard has not pinned it; to begin anew: arpguard detach")]
+pub(super) struct NotOurs;
+
+impl From<NotOurs> for io::Error {
+    fn from(cause: NotOurs) -> Self {
+        Self::other(cause)
+    }
+}
+
+/// Whether a pin was refused.
+pub(super) fn is_not_ours(cause: &io::Error) -> bool {
+    cause.get_ref().is_some_and(|cause| cause.is::<NotOurs>())
+}
 
 /// Opens what is pinned.
 pub(super) fn open(path: &Path, kind: Kind) -> io::Result<OwnedFd> {
@@ -179,7 +192,7 @@ pub(super) fn open(path: &Path, kind: Kind) -> io::Result<OwnedFd> {
         flags: 0,
     };
     let object = match bpf(bpf_cmd::BPF_OBJ_GET, &mut attributes) {
-        Err(_) if at.is_dir() => return Err(io::Error::other(NOT_OURS)),
+        Err(_) if at.is_dir() => return Err(NotOurs.into()),
         object => opened(object?)?,
     };
     kind.check(&object)?;
@@ -290,7 +303,7 @@ pub(super) fn names_a_device(map: &impl AsFd) -> io::Result<bool> {
     let is_ours = info.kind == bpf_map_type::BPF_MAP_TYPE_DEVMAP as u32
         && (info.key_size, info.value_size) == (word, word);
     if !is_ours {
-        return Err(io::Error::other(NOT_OURS));
+        return Err(NotOurs.into());
     }
     match element(map, bpf_cmd::BPF_MAP_LOOKUP_ELEM, &mut 0) {
         Ok(()) => Ok(true),

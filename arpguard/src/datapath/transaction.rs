@@ -166,13 +166,8 @@ struct Armed {
 impl Armed {
     fn find(pins: &Pins) -> Result<Option<Self>> {
         let path = pins.journal();
-        if !path.exists() {
-            return Ok(None);
-        }
-        let journal = MapData::from_pin(&path)
-            .and_then(|data| HashMap::try_from(Map::HashMap(data)))
-            .map_err(|cause| Error::from_cause("open a pin", path.display(), &cause))?;
-        Ok(Some(Self {
+        let found = maps::find(&path, Map::HashMap)?;
+        Ok(found.map(|journal| Self {
             journal,
             path: Some(path),
         }))

@@ -151,19 +151,27 @@ impl Writer {
         *self.reader.0 = None;
     }
 
-    /// Removes everything from the kernel: links, programs, maps, pins.
+    /// Removes everything from the kernel: links, programs, maps, pins. `step` is called for each
+    /// device that is done.
     ///
     /// # Errors
     /// Where something cannot be removed. What remains is removed by the next call.
-    pub async fn remove(&mut self, netlink: &Netlink, devices: &[Device]) -> Result<()> {
+    pub async fn remove(
+        &mut self,
+        netlink: &Netlink,
+        devices: &[Device],
+        step: &mut dyn FnMut(),
+    ) -> Result<()> {
         if let Some(mut datapath) = self.reader.0.take() {
             for device in devices {
                 datapath.detach(netlink, device).await?;
+                step();
             }
         } else if self.pins.as_ref().is_some_and(Pins::exists) {
             // Links go with their pins.
             for device in devices {
                 clsact::detach_all(netlink, device).await?;
+                step();
             }
         }
         self.pins.as_ref().map_or(Ok(()), Pins::remove)
@@ -179,6 +187,7 @@ fn open_recovered(pins: &Pins) -> Result<Option<Datapath>> {
 }
 
 fn open_as_it_is(pins: &Pins) -> Result<Option<Datapath>> {
+    pins.check()?;
     pins.refuse_other_versions()?;
     if !pins.exists() {
         return Ok(None);

@@ -67,9 +67,38 @@ impl Wire {
         Self::make(near, &format!("index {index}"), far);
     }
 
+    /// As [`Self::between`], with the offloads that the kernel gives a pair, as users have it.
+    pub fn as_it_comes(
+        near: (&Namespace, &str, Mac),
+        far: (&Namespace, &str, impl Into<Option<Mac>>),
+    ) {
+        let ends = [(near.0, near.1), (far.0, far.1)];
+        Self::add(near, "", far);
+        Self::up(ends);
+    }
+
     /// With GRO on and the peer's TSO off, a veth device takes all frames from one queue (NAPI), so
     /// that frames sent from several CPUs do not overtake each other.
     fn make(
+        near: (&Namespace, &str, Mac),
+        index: &str,
+        far: (&Namespace, &str, impl Into<Option<Mac>>),
+    ) {
+        let ends = [(near.0, near.1), (far.0, far.1)];
+        Self::add(near, index, far);
+        for (namespace, device) in ends {
+            namespace.sh(&format!("ethtool -K {device} gro on tso off"));
+        }
+        Self::up(ends);
+    }
+
+    fn up(ends: [(&Namespace, &str); 2]) {
+        for (namespace, device) in ends {
+            namespace.sh(&format!("ip link set {device} up"));
+        }
+    }
+
+    fn add(
         (near, device, mac): (&Namespace, &str, Mac),
         index: &str,
         (far, peer, peer_mac): (&Namespace, &str, impl Into<Option<Mac>>),
@@ -83,9 +112,5 @@ impl Wire {
              peer name {peer} {peer_mac} netns {}",
             far.name()
         ));
-        for (namespace, device) in [(near, device), (far, peer)] {
-            namespace.sh(&format!("ethtool -K {device} gro on tso off"));
-            namespace.sh(&format!("ip link set {device} up"));
-        }
     }
 }

@@ -23,7 +23,7 @@ use arpguard_tests::{former::lay_out, pins::Pins};
 
 use self::{
     ground::{Ground, VIP},
-    steps::Steps,
+    steps::{Steps, tells},
 };
 
 /// Hidden or shown by the command.
@@ -72,6 +72,17 @@ fn hide() {
 #[test]
 fn hide_where_nothing_is_loaded() {
     each_step("hide-cold", &[], HIDE, &["detach"], &[]);
+}
+
+/// Maps are what takes memory, so each point at which one is made is refused it.
+#[test]
+fn hide_where_there_is_no_memory_for_a_map() {
+    let ground = Ground::new("no-memory", "");
+    for point in ["load/maps", "map/create", "journal/create"] {
+        let output = ground.with(HIDE, &format!("{point} fail {}", libc::ENOMEM));
+        tells(&output, "Out of memory", &format!("{point}: {output}"));
+        ground.is_bare(point);
+    }
 }
 
 #[test]

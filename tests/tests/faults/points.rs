@@ -7,7 +7,7 @@ use std::{
 };
 
 /// A point, and the name of the ground on which a test kills there.
-const KILLED: [(&str, &str); 44] = [
+const KILLED: [(&str, &str); 45] = [
     ("address/add", "add-to"),
     ("address/remove", "del-from"),
     ("journal/create", "hide"),
@@ -41,6 +41,7 @@ const KILLED: [(&str, &str); 44] = [
     ("pins/directory", "hide-cold"),
     ("pins/directory/remove", "detach"),
     ("pins/finish", "hide-cold"),
+    ("pins/home", "hide-cold"),
     ("pins/remove", "detach"),
     ("route/remove", "unpin-route"),
     ("route/rule", "pin-route"),

@@ -2,7 +2,8 @@
 
 use std::{
     io,
-    os::fd::{AsFd as _, BorrowedFd},
+    os::fd::{AsFd as _, BorrowedFd, OwnedFd},
+    path::Path,
 };
 
 use aya::{
@@ -29,7 +30,15 @@ impl<F: FnMut(&str, Kind) -> Result<Map>> Source<F> {
         kind: Kind,
     ) -> Result<M> {
         let map = (self.0)(name, kind)?;
-        M::try_from(map).map_err(|cause| Error::from_cause("open a map", name, &cause))
+        M::try_from(map).map_err(|cause| Error::from_cause("open a map", name, &told(cause)))
+    }
+}
+
+/// A layout has its own directory, so a map of other sizes is none of it.
+fn told(cause: MapError) -> io::Error {
+    match cause {
+        MapError::InvalidKeySize { .. } | MapError::InvalidValueSize { .. } => sys::NotOurs.into(),
+        cause => io::Error::other(cause),
     }
 }
 
@@ -56,16 +65,29 @@ where
 
 pub(super) fn open_any(pins: &Pins, name: &str, kind: Kind) -> Result<Map> {
     let path = pins.map(name);
-    let tried = |cause: &(dyn std::error::Error + 'static)| {
-        Error::from_cause("open a pin", path.display(), cause)
-    };
-    let pinned = sys::open(&path, sys::Kind::Map).map_err(|cause| tried(&cause))?;
-    let data = MapData::from_fd(pinned).map_err(|cause| tried(&cause))?;
+    let opened = sys::open(&path, sys::Kind::Map).and_then(|pinned| of_kind(pinned, kind));
+    opened.map_err(|cause| Error::from_cause("open a pin", path.display(), &cause))
+}
+
+/// The map that is pinned at `path`, if one is.
+pub(in crate::datapath) fn find<M>(path: &Path, kind: Kind) -> Result<Option<M>>
+where
+    M: TryFrom<Map, Error = MapError>,
+{
+    let found = sys::find(path, sys::Kind::Map).and_then(|pinned| {
+        let map = pinned.map(|pinned| of_kind(pinned, kind)).transpose()?;
+        map.map(|map| M::try_from(map).map_err(told)).transpose()
+    });
+    found.map_err(|cause| Error::from_cause("open a pin", path.display(), &cause))
+}
+
+fn of_kind(pinned: OwnedFd, kind: Kind) -> io::Result<Map> {
+    let data = MapData::from_fd(pinned).map_err(io::Error::other)?;
     let found = data.info().and_then(|info| info.map_type());
     let map = kind(data);
-    match found.map_err(|cause| tried(&cause))? == type_of(&map) {
+    match found.map_err(io::Error::other)? == type_of(&map) {
         true => Ok(map),
-        false => Err(Error::new("open a pin", path.display(), sys::NOT_OURS)),
+        false => Err(sys::NotOurs.into()),
     }
 }
 

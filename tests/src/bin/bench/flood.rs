@@ -5,6 +5,7 @@ use std::{
     fs,
     net::Ipv4Addr,
     os::fd::OwnedFd,
+    process::Command,
     thread,
     time::{Duration, Instant},
 };
@@ -15,16 +16,13 @@ use arpguard_tests::{
     lab::{Namespace, Wire},
     running::Directory,
 };
-use nix::net::if_::if_nametoindex;
 
 use crate::{
-    generator::generator,
+    generator::{Generator, SENDER_MAC},
     plan::{Plan, Subject},
     report::Section,
 };
 
-const SENDER: Ipv4Addr = Ipv4Addr::new(192, 168, 18, 129);
-const SENDER_MAC: Mac = Mac([2, 0, 0, 0, 0, 0x81]);
 const HOST_MAC: Mac = Mac([2, 0, 0, 0, 0, 0x10]);
 const FIRST: Ipv4Addr = Ipv4Addr::new(10, 1, 0, 0);
 
@@ -32,7 +30,7 @@ const FIRST: Ipv4Addr = Ipv4Addr::new(10, 1, 0, 0);
 pub(crate) struct Pair {
     pub(crate) host: Namespace,
     sender: Namespace,
-    generator: Program,
+    generator: Generator,
     /// What is attached for as long.
     links: Vec<OwnedFd>,
 }
@@ -47,60 +45,56 @@ impl Pair {
         // What the kernel answers is thrown away as early as it can be.
         sender.sh("ethtool -K gen0 gro off");
         sender.sh("ip link set gen0 arp off");
-        let device = sender.enter(|| if_nametoindex("gen0")).unwrap();
-        let generator = generator(device, FIRST, count, SENDER_MAC, SENDER);
-        // A run of a program that is attached nowhere patches the kernel's XDP dispatcher first
-        // (`bpf_prog_change_xdp`), which takes milliseconds: it is attached where nothing comes.
-        sender.sh("ip link add idle0 type veth peer name idle1");
-        let links = vec![generator.attach(&sender, "idle0")];
+        let generator = Generator::new(&sender, "gen0", FIRST, count);
         Self {
             host,
             sender,
             generator,
-            links,
+            links: Vec::new(),
         }
-    }
-
-    /// How many frames the device has taken.
-    fn received(&self) -> u64 {
-        let table = self
-            .host
-            .enter(|| fs::read_to_string("/proc/thread-self/net/dev"))
-            .unwrap();
-        let line = table
-            .lines()
-            .find_map(|line| line.trim_start().strip_prefix("eth0:"));
-        line.unwrap()
-            .split_whitespace()
-            .nth(1)
-            .unwrap()
-            .parse()
-            .unwrap()
     }
 
     /// Nanoseconds for one frame, until the last of so many was dealt with.
     fn measure(&self, frames: u32) -> f64 {
-        let before = self.received();
+        let before = received(&self.host);
         let started = Instant::now();
-        self.sender.enter(|| self.generator.live(&[0; 60], frames));
+        self.generator.send(&self.sender, frames);
         let mut taken = started.elapsed();
-        let mut received = self.received();
+        let mut last = received(&self.host);
         // Under load the kernel may leave the end to a thread of its own.
-        while received - before < u64::from(frames) {
+        while last - before < u64::from(frames) {
             thread::sleep(Duration::from_micros(100));
-            let now = self.received();
-            if now == received {
+            let now = received(&self.host);
+            if now == last {
                 break;
             }
-            (received, taken) = (now, started.elapsed());
+            (last, taken) = (now, started.elapsed());
         }
-        assert!(received > before, "no frame has arrived");
-        taken.as_secs_f64() * 1e9 / (received - before) as f64
+        assert!(last > before, "no frame has arrived");
+        taken.as_secs_f64() * 1e9 / (last - before) as f64
     }
+}
+
+/// How many frames the device of a host has taken.
+pub(crate) fn received(host: &Namespace) -> u64 {
+    let table = host.enter(|| fs::read_to_string("/proc/thread-self/net/dev"));
+    let table = table.unwrap();
+    let line = table
+        .lines()
+        .find_map(|line| line.trim_start().strip_prefix("eth0:"));
+    let field = line.unwrap().split_whitespace().nth(1).unwrap();
+    field.parse().unwrap()
 }
 
 fn address(number: u32) -> Ipv4Addr {
     Ipv4Addr::from_bits(FIRST.to_bits() + number)
+}
+
+/// Whose `arptables` is measured: there is one of the kernel's own tables, and one of nft's.
+pub(crate) fn arptables() -> String {
+    let told = Command::new("arptables").arg("--version").output();
+    let told = told.map(|told| String::from_utf8_lossy(&told.stdout).trim().to_owned());
+    told.unwrap_or_else(|_| "not here".to_owned())
 }
 
 /// What drops the requests.
@@ -263,7 +257,7 @@ pub(crate) fn drop(plan: &Plan) -> Section {
 }
 
 /// That frames are judged where they shall be: a mode that did not hold would be told as another.
-fn assert_mode(host: &Namespace, mode: &str) {
+pub(crate) fn assert_mode(host: &Namespace, mode: &str) {
     let status = host.guard("-o json status");
     let status: serde_json::Value = serde_json::from_str(&status).unwrap();
     let devices = status["devices"].as_array().unwrap();

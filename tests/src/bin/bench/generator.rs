@@ -1,23 +1,49 @@
 //! The generator of frames.
 
-use std::net::Ipv4Addr;
+use std::{net::Ipv4Addr, os::fd::OwnedFd};
 
 use arpguard_common::wire::Mac;
 use arpguard_tests::{
     arp,
     bpf::{BPF_REDIRECT, EXIT, Kind, Program, XDP_DROP, insn},
+    lab::Namespace,
 };
+use nix::net::if_::if_nametoindex;
+
+pub(crate) const SENDER: Ipv4Addr = Ipv4Addr::new(192, 168, 18, 129);
+pub(crate) const SENDER_MAC: Mac = Mac([2, 0, 0, 0, 0, 0x81]);
+
+/// Sends requests out of a device.
+pub(crate) struct Generator {
+    program: Program,
+    _link: OwnedFd,
+}
+
+impl Generator {
+    /// For so many addresses from `first`.
+    pub(crate) fn new(sender: &Namespace, device: &str, first: Ipv4Addr, count: u32) -> Self {
+        let device = sender.enter(|| if_nametoindex(device)).unwrap();
+        let program = generator(device, first, count, SENDER_MAC, SENDER);
+        // A run of a program that is attached nowhere patches the kernel's XDP dispatcher first
+        // (`bpf_prog_change_xdp`), which takes milliseconds: it is attached where nothing comes.
+        sender.sh("ip link add idle0 type veth peer name idle1");
+        let link = program.attach(sender, "idle0");
+        Self {
+            program,
+            _link: link,
+        }
+    }
+
+    /// Sends so many.
+    pub(crate) fn send(&self, sender: &Namespace, frames: u32) {
+        sender.enter(|| self.program.live(&[0; 60], frames));
+    }
+}
 
 /// An XDP program that makes of any frame of 60 bytes a broadcast ARP request for one of the
 /// `count` addresses from `first`, by chance, and sends it on by `device`. It writes every byte,
 /// since the page of a frame comes back as the receiver left it.
-pub(crate) fn generator(
-    device: u32,
-    first: Ipv4Addr,
-    count: u32,
-    sha: Mac,
-    spa: Ipv4Addr,
-) -> Program {
+fn generator(device: u32, first: Ipv4Addr, count: u32, sha: Mac, spa: Ipv4Addr) -> Program {
     let frame = arp::request(sha, spa, first).bytes();
     let mut code = vec![
         insn(0xbf, 6, 1, 0, 0),                             // r6 = context

@@ -13,6 +13,7 @@ mod packet;
 mod plan;
 mod plot;
 mod report;
+mod siege;
 mod stream;
 
 use std::{
@@ -78,6 +79,7 @@ fn main() -> ExitCode {
         command::memory,
         stream::throughput,
         stream::latency,
+        siege::siege,
     ] {
         let section = measure(&plan);
         if STOPPED.load(Ordering::Relaxed) {
@@ -133,9 +135,16 @@ fn write(root: &Path, sections: &[Section], targets: &str, machine: &str) {
          (`BPF_F_TEST_XDP_LIVE_FRAMES`), each with an address by chance out of those that are \
          filtered, sent to one end of a veth pair; its own cost is in every figure. `arptables`, \
          `nft` and arp_ignore judge behind the driver, so GRO is on at the receiving end: they take \
-         the same frames. The test run of a program has a cost of its own too, which is all that \
-         there is without a program: it is in the bare one.\n\n![{}](benchmarks.svg)\n\n\
+         the same frames. `arptables` is {}. An answer of the kernel's, and one by TC, ends at the \
+         sender's stack, which takes no ARP; one by native XDP at a program that drops it, without \
+         which veth would not take it. The test run of a program has a cost of its own too, which is all that \
+         there is without a program: it is in the bare one.\n\n\
+         TCP goes over a veth pair as the kernel makes one, with TSO and without GRO. For native \
+         XDP veth takes TSO from the peer and copies each packet, which is in these figures: arpguard \
+         takes the TC hook of a veth device, unless it is told otherwise. Beside a flood GRO is on \
+         and TSO is off for all.\n\n![{}](benchmarks.svg)\n\n\
          ## What was to be reached\n\n{targets}\n## What was measured\n\n{}",
+        flood::arptables(),
         sections[0].title,
         tables.join("\n")
     );

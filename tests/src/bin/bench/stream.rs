@@ -20,14 +20,14 @@ use crate::{
 };
 
 const HOST: Ipv4Addr = Ipv4Addr::new(192, 168, 18, 10);
+pub(crate) const HOST_MAC: Mac = Mac([2, 0, 0, 0, 0, 0x10]);
 
 /// A server and its client, connected.
-struct Connection {
-    client: TcpStream,
-    server: TcpStream,
+pub(crate) struct Connection {
+    pub(crate) streams: Streams,
     _link: Option<OwnedFd>,
-    _host: Namespace,
-    _peer: Namespace,
+    pub(crate) host: Namespace,
+    pub(crate) peer: Namespace,
 }
 
 const SUBJECTS: [&str; 5] = [
@@ -41,10 +41,12 @@ const SUBJECTS: [&str; 5] = [
 impl Connection {
     fn new(subject: &str) -> Self {
         let [host, peer] = ["host", "client"].map(Namespace::new);
-        Wire::between(
-            (&host, "eth0", Mac([2, 0, 0, 0, 0, 0x10])),
-            (&peer, "eth0", None),
-        );
+        Wire::as_it_comes((&host, "eth0", HOST_MAC), (&peer, "eth0", None));
+        Self::over(host, peer, subject)
+    }
+
+    /// Between two that are wired.
+    pub(crate) fn over(host: Namespace, peer: Namespace, subject: &str) -> Self {
         host.sh("ip addr add 192.168.18.10/24 dev eth0");
         peer.sh("ip addr add 192.168.18.129/24 dev eth0");
         let mut link = None;
@@ -65,16 +67,23 @@ impl Connection {
             stream.set_nodelay(true).unwrap();
         }
         Self {
-            client,
-            server,
+            streams: Streams { client, server },
             _link: link,
-            _host: host,
-            _peer: peer,
+            host,
+            peer,
         }
     }
+}
 
+/// Both ends.
+pub(crate) struct Streams {
+    client: TcpStream,
+    server: TcpStream,
+}
+
+impl Streams {
     /// Gigabits a second, for about this time.
-    fn throughput(&mut self, time: Duration) -> f64 {
+    pub(crate) fn throughput(&mut self, time: Duration) -> f64 {
         const LAST: u8 = 1;
         let (client, server) = (&mut self.client, &mut self.server);
         thread::scope(|scope| {
@@ -125,14 +134,14 @@ impl Connection {
     }
 }
 
-fn rows(plan: &Plan, section: &str, measure: impl Fn(&mut Connection) -> f64) -> Vec<Row> {
+fn rows(plan: &Plan, section: &str, measure: impl Fn(&mut Streams) -> f64) -> Vec<Row> {
     let measure = &measure;
     let wanted = SUBJECTS
         .into_iter()
         .filter(|name| plan.wants(section, name));
     let subjects = wanted.map(|name| {
         let mut connection = Connection::new(name);
-        Subject::new(name.to_owned(), move || measure(&mut connection))
+        Subject::new(name.to_owned(), move || measure(&mut connection.streams))
     });
     plan.rounds(subjects.collect(), plan.pick(3, 7))
 }
@@ -145,7 +154,7 @@ pub(crate) fn throughput(plan: &Plan) -> Section {
         title: "A TCP stream (more is better)",
         unit: "Gbit/s",
         base: "no program",
-        rows: rows(plan, "throughput", |connection| connection.throughput(time)),
+        rows: rows(plan, "throughput", |streams| streams.throughput(time)),
     }
 }
 
@@ -157,6 +166,6 @@ pub(crate) fn latency(plan: &Plan) -> Section {
         title: "A byte by TCP and its answer",
         unit: "µs",
         base: "no program",
-        rows: rows(plan, "latency", |connection| connection.latency(turns)),
+        rows: rows(plan, "latency", |streams| streams.latency(turns)),
     }
 }
