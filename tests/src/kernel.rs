@@ -45,7 +45,7 @@ impl Feature {
                 let program = Program::load(Kind::Xdp, &drop_all);
                 // The first words of `struct xdp_md`: data, data_end.
                 let context = [0, 60_u32].map(u32::to_ne_bytes).concat();
-                bpf::try_test_run(&program, &frame, &context, 1)
+                bpf::try_test_run(&program, &frame, &context, 1).map(drop)
             }
             Self::XdpFrags => Program::try_load_frags(&drop_all).map(drop),
             Self::LiveFrames => Program::load(Kind::Xdp, &drop_all).try_live(&frame, 1),

@@ -138,7 +138,8 @@ fn write(root: &Path, sections: &[Section], targets: &str, machine: &str) {
          the same frames. `arptables` is {}. An answer of the kernel's, and one by TC, ends at the \
          sender's stack, which takes no ARP; one by native XDP at a program that drops it, without \
          which veth would not take it. The test run of a program has a cost of its own too, which is all that \
-         there is without a program: it is in the bare one.\n\n\
+         there is without a program: it is in the bare one. A program that changes its frame gets a new one for each run, and then \
+         the kernel's clock is in every figure, too.\n\n\
          TCP goes over a veth pair as the kernel makes one, with TSO and without GRO. For native \
          XDP veth takes TSO from the peer and copies each packet, which is in these figures: arpguard \
          takes the TC hook of a veth device, unless it is told otherwise. Beside a flood GRO is on \
