@@ -15,13 +15,14 @@ use crate::{
 };
 
 /// Programs that demo, tests and benchmarks run, and Debian's packages of them.
-const PROGRAMS: [(&str, &str); 10] = [
+const PROGRAMS: [(&str, &str); 11] = [
     ("ip", "iproute2"),
     ("tc", "iproute2"),
     ("ss", "iproute2"),
     ("ethtool", "ethtool"),
     ("bpftool", "bpftool"),
     ("sysctl", "procps"),
+    ("script", "bsdutils"),
     ("arping", "iputils-arping"),
     ("keepalived", "keepalived"),
     ("arptables", "arptables"),
