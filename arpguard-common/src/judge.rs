@@ -3,6 +3,7 @@
 use crate::{
     abi::{EVERY_DEVICE, Rule},
     frame::{Frame, Place},
+    packed::Ruling,
     policy::{Tables, View},
     verdict::{Action, Decider, Policy, Reason, Receive, Send, Verdict},
     wire::{Arp, Kind, Mac, Raw},
@@ -18,12 +19,11 @@ pub struct Received {
     pub watched_by: Decider,
 }
 
-impl Received {
-    #[inline(always)]
-    const fn unwatched(verdict: Verdict<Receive>) -> Self {
+impl From<Ruling> for Received {
+    fn from(ruling: Ruling) -> Self {
         Self {
-            verdict,
-            watched_by: Decider::NOBODY,
+            verdict: ruling.verdict(),
+            watched_by: ruling.watched_by(),
         }
     }
 }
@@ -38,7 +38,7 @@ pub fn receive<F: Frame + ?Sized, T: Tables>(
 ) -> (Received, Option<Arp>) {
     let (raw, destination) = read(frame, place);
     let view = View::new(tables, seen_from(place, device));
-    (received(raw, destination, &view), raw.parse())
+    (received(raw, destination, &view).into(), raw.parse())
 }
 
 /// Parses the packet at `place` in `frame` and judges it as sent on `device` (an interface index).
@@ -72,9 +72,9 @@ pub const fn seen_from(place: Place, device: u32) -> u32 {
 /// Of all that policy has to say of it, what comes first counts; but what is only audited gives way to
 /// what is enforced.
 #[inline(always)]
-pub fn received<T: Tables>(raw: Raw, destination: Mac, view: &View<'_, T>) -> Received {
+pub fn received<T: Tables>(raw: Raw, destination: Mac, view: &View<'_, T>) -> Ruling {
     let Some(arp) = &raw.parse() else {
-        return Received::unwatched(Verdict::UNPARSED);
+        return Ruling::of(Verdict::UNPARSED);
     };
     // A probe claims nothing, and what is no question asks for nothing.
     let (asks, claims) = match arp.kind {
@@ -85,51 +85,47 @@ pub fn received<T: Tables>(raw: Raw, destination: Mac, view: &View<'_, T>) -> Re
     let lie = if claims {
         false_claim(arp, view)
     } else {
-        Verdict::PERMITTED
+        Ruling::PERMITTED
     };
     if lie.is_settled() {
-        return Received::unwatched(lie);
+        return lie;
     }
     let found = if asks { view.found(arp.tpa) } else { None };
     let barred = match found {
         Some(rule) => barred(rule, arp, view),
-        None => Verdict::PERMITTED,
+        None => Ruling::PERMITTED,
     };
     // Nobody looks at who it is that asks for what is hidden: a flood of that costs one look-up a frame,
     // and a station that has an address asks for others as well. A strict device drops what goes round
     // its segment, so there it matters.
-    let is_strict = matches!(barred.reason, Reason::ForeignRequest | Reason::ForeignProbe);
+    let is_strict = found.is_some_and(|rule| rule.policy() == Policy::Strict);
     if barred.is_settled() && !is_strict {
-        return Received::unwatched(barred);
+        return barred;
     }
     let about = if claims { view.found(arp.spa) } else { None };
     let hidden = about.filter(|rule| view.hides(*rule, arp.spa));
-    let verdict = barred
-        .or(|| martian(arp, destination, found, hidden, view))
-        .or(|| astray(arp, found, view))
-        .or(|| answered(arp, destination, found, view))
-        .or(|| shielded(hidden))
-        .or(|| lie);
-    let watched_by = match about {
+    let ruling = view.forget(barred);
+    let ruling = view.forget(ruling.or(|| martian(arp, destination, found, hidden, view)));
+    let ruling = view.forget(ruling.or(|| astray(arp, found, view)));
+    let ruling = view.forget(ruling.or(|| answered(arp, destination, found, view)));
+    let ruling = view.forget(ruling.or(|| shielded(hidden)));
+    let ruling = ruling.or(|| lie);
+    match about {
         Some(rule) if watches(rule, view) && view.mac() != Some(arp.sha) => {
-            Decider::new(rule.policy(), rule.mode())
+            ruling.and_watched(Decider::new(rule.policy(), rule.mode()))
         }
-        Some(_) | None => Decider::NOBODY,
-    };
-    Received {
-        verdict,
-        watched_by,
+        Some(_) | None => ruling,
     }
 }
 
 /// Judges a claim of what is bound to another hardware address.
 #[inline(always)]
-fn false_claim<T: Tables>(arp: &Arp, view: &View<'_, T>) -> Verdict<Receive> {
+fn false_claim<T: Tables>(arp: &Arp, view: &View<'_, T>) -> Ruling {
     match view.bound(arp.spa) {
         Some(rule) if rule.mac() != Some(arp.sha) => {
-            decide(rule, Receive::Drop, Reason::FalseClaim)
+            Ruling::by(rule, Receive::Drop, Reason::FalseClaim)
         }
-        Some(_) | None => Verdict::PERMITTED,
+        Some(_) | None => Ruling::PERMITTED,
     }
 }
 
@@ -146,9 +142,9 @@ fn watches<T: Tables>(rule: Rule, view: &View<'_, T>) -> bool {
 /// Judges what asks for an address that `rule` was found for, where that keeps it out of the device's
 /// ARP.
 #[inline(always)]
-fn barred<T: Tables>(rule: Rule, arp: &Arp, view: &View<'_, T>) -> Verdict<Receive> {
+fn barred<T: Tables>(rule: Rule, arp: &Arp, view: &View<'_, T>) -> Ruling {
     if !view.bars(rule, arp.tpa) {
-        return Verdict::PERMITTED;
+        return Ruling::PERMITTED;
     }
     let reason = match (rule.policy(), arp.kind) {
         (Policy::Strict, Kind::Probe) => Reason::ForeignProbe,
@@ -156,7 +152,7 @@ fn barred<T: Tables>(rule: Rule, arp: &Arp, view: &View<'_, T>) -> Verdict<Recei
         (_, Kind::Probe) => Reason::HiddenProbe,
         _ => Reason::HiddenRequest,
     };
-    decide(rule, Receive::Drop, reason)
+    Ruling::by(rule, Receive::Drop, reason)
 }
 
 /// Judges what a director asks, which has the address that `hidden` hides here: the kernel discards it.
@@ -169,7 +165,7 @@ fn martian<T: Tables>(
     found: Option<Rule>,
     hidden: Option<Rule>,
     view: &View<'_, T>,
-) -> Verdict<Receive> {
+) -> Ruling {
     if let Some(rule) = hidden
         && arp.kind == Kind::Request
         && found.is_none_or(|rule| rule.policy() != Policy::Answer)
@@ -177,24 +173,24 @@ fn martian<T: Tables>(
         && let Some(mac) = view.mac()
         && is_heard(destination, mac)
     {
-        return decide(rule, Receive::Answer(mac), Reason::MartianRequest);
+        return Ruling::by(rule, Receive::Answer(mac), Reason::MartianRequest);
     }
-    Verdict::PERMITTED
+    Ruling::PERMITTED
 }
 
 /// Judges a request by whether it comes from a subnet of a device that wants that. What is promoted is
 /// answered to everybody.
 #[inline(always)]
-fn astray<T: Tables>(arp: &Arp, found: Option<Rule>, view: &View<'_, T>) -> Verdict<Receive> {
+fn astray<T: Tables>(arp: &Arp, found: Option<Rule>, view: &View<'_, T>) -> Ruling {
     if arp.kind == Kind::Request
         && found.is_some_and(|rule| !rule.is_promoted())
         && let Some(strict) = view.strictness()
         && strict.wants_same_subnet()
         && !view.is_on_link(arp.spa)
     {
-        return decide(strict, Receive::Drop, Reason::WrongSubnet);
+        return Ruling::by(strict, Receive::Drop, Reason::WrongSubnet);
     }
-    Verdict::PERMITTED
+    Ruling::PERMITTED
 }
 
 /// Judges what asks for an address that this host answers for by the rule that was `found`.
@@ -204,39 +200,39 @@ fn answered<T: Tables>(
     destination: Mac,
     found: Option<Rule>,
     view: &View<'_, T>,
-) -> Verdict<Receive> {
+) -> Ruling {
     let Some(rule) = found.filter(|rule| rule.policy() == Policy::Answer) else {
-        return Verdict::PERMITTED;
+        return Ruling::PERMITTED;
     };
     let Some(own) = view.mac() else {
-        return Verdict::PERMITTED;
+        return Ruling::PERMITTED;
     };
     let mac = rule.mac().unwrap_or(own);
     // Who was told another address than the device's own revalidates by that.
     if !is_heard(destination, own) && destination != mac {
-        return Verdict::PERMITTED;
+        return Ruling::PERMITTED;
     }
     if !rule.is_forced() && view.is_contested(arp.tpa, mac) {
         // The device's own address is the kernel's to defend, which answers alike: no forged claim
         // silences the host.
         if mac == own && !rule.is_deferred() && view.owns(arp.tpa) {
-            return Verdict::PERMITTED;
+            return Ruling::PERMITTED;
         }
-        return decide(rule, Receive::Drop, Reason::ContestedRequest);
+        return Ruling::by(rule, Receive::Drop, Reason::ContestedRequest);
     }
     if rule.is_deferred() {
-        return decide(rule, Receive::Defer(mac), Reason::DeferredRequest);
+        return Ruling::by(rule, Receive::Defer(mac), Reason::DeferredRequest);
     }
-    decide(rule, Receive::Answer(mac), Reason::AnsweredRequest)
+    Ruling::by(rule, Receive::Answer(mac), Reason::AnsweredRequest)
 }
 
 /// Judges what is said in the name of an address that `hidden` hides here. Any packet with the address
 /// as its sender is a conflict to a daemon that defends it (RFC 5227, section 2.4).
 #[inline(always)]
-fn shielded(hidden: Option<Rule>) -> Verdict<Receive> {
+fn shielded(hidden: Option<Rule>) -> Ruling {
     match hidden {
-        Some(rule) if rule.shields() => decide(rule, Receive::Drop, Reason::ShieldedClaim),
-        Some(_) | None => Verdict::PERMITTED,
+        Some(rule) if rule.shields() => Ruling::by(rule, Receive::Drop, Reason::ShieldedClaim),
+        Some(_) | None => Ruling::PERMITTED,
     }
 }
 

@@ -5,9 +5,8 @@
 //! (`btf_prepare_func_args` in `kernel/bpf/btf.c`). [`crate::wire::Raw`] is a packet for it.
 
 use crate::{
-    abi::counter,
-    judge::Received,
-    verdict::{Decider, Receive},
+    abi::{Rule, counted, counter},
+    verdict::{Decider, Mode, Policy, Reason, Receive, Verdict},
     wire::Mac,
 };
 
@@ -30,73 +29,167 @@ impl Mac {
     }
 }
 
-/// What is to be done for what a received frame is judged to be.
+/// What a received frame is judged to be, and who watches what it claims, as a number: the hardware
+/// address to answer with, what is done, and where it is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Due {
-    /// To the frame: nothing, where the policy is audited.
-    pub act: Receive,
-    /// Where the frame is counted: [`counter`].
-    pub counter: u8,
-    /// Who watches what the frame claims.
-    pub watched_by: Decider,
+#[repr(transparent)]
+pub struct Ruling(u64);
+
+/// Bits of the byte before the counter. The lowest are who watches.
+const WATCHED: u8 = 0b1111;
+/// The action: to pass, to drop, to answer, to defer.
+const ACTION_AT: u32 = 4;
+/// Whether a policy has decided, and whether what it wants is carried out.
+const DECIDED: u8 = 1 << 6;
+const ENFORCED: u8 = 1 << 7;
+
+const _: () = assert!(Decider::COUNT <= 1 << WATCHED.count_ones());
+
+const fn behind_mac(what: u8, counter: u8) -> u64 {
+    u64::from_ne_bytes([0, 0, 0, 0, 0, 0, what, counter])
 }
 
-/// Bits of an action above those of who watches.
-const WATCHED_BITS: u32 = 4;
+impl Ruling {
+    /// ARP that no policy is about.
+    pub const PERMITTED: Self = Self(0);
 
-const _: () = assert!(Decider::COUNT <= 1 << WATCHED_BITS);
-
-impl Due {
-    /// For what a frame is judged to be.
+    /// That of a verdict.
     #[inline(always)]
-    pub fn of(received: &Received) -> Self {
-        let Received {
-            verdict,
-            watched_by,
-        } = *received;
-        Self {
-            act: verdict.act(),
-            counter: counter(verdict.decider, verdict.reason) as u8,
-            watched_by,
-        }
-    }
-
-    /// As a number: the hardware address to answer with, and all else.
-    #[inline(always)]
-    pub fn pack(&self) -> u64 {
-        let (act, mac) = match self.act {
+    pub fn of(verdict: Verdict<Receive>) -> Self {
+        let Verdict {
+            action,
+            reason,
+            decider,
+        } = verdict;
+        let (action, mac) = match action {
             Receive::Pass => (0, 0),
             Receive::Drop => (1, 0),
             Receive::Answer(mac) => (2, mac.pack()),
             Receive::Defer(mac) => (3, mac.pack()),
         };
-        let what = self.watched_by.number() | (act << WATCHED_BITS);
-        mac | u64::from_ne_bytes([0, 0, 0, 0, 0, 0, what, self.counter])
+        let by = match (decider, decider.mode()) {
+            (Decider::NOBODY, _) => 0,
+            (_, Mode::Audit) => DECIDED,
+            (_, Mode::Enforce) => DECIDED | ENFORCED,
+        };
+        let counter = counter(decider, reason) as u8;
+        Self(mac | behind_mac(action << ACTION_AT | by, counter))
     }
 
-    /// From a number.
+    /// What `rule` wants.
+    ///
+    /// As [`Self::of`] of its verdict, without a branch by its mode, of which the verifier would follow
+    /// both ways.
     #[inline(always)]
-    pub fn unpack(number: u64) -> Self {
-        let mac = Mac::unpack(number);
-        let [.., what, counter] = number.to_ne_bytes();
-        Self {
-            act: match what >> WATCHED_BITS {
-                0 => Receive::Pass,
-                1 => Receive::Drop,
-                2 => Receive::Answer(mac),
-                _ => Receive::Defer(mac),
-            },
-            counter,
-            watched_by: Decider::from_number(what & ((1 << WATCHED_BITS) - 1))
-                .unwrap_or(Decider::NOBODY),
+    pub fn by(rule: Rule, action: Receive, reason: Reason) -> Self {
+        let wanted = Self::of(Verdict {
+            action,
+            reason,
+            decider: Decider::new(rule.policy(), Mode::Enforce),
+        });
+        let audit = rule.mode_number();
+        let rows = (Policy::COUNT * Reason::COUNT) as u8;
+        let enforced = behind_mac(audit * ENFORCED, 0);
+        Self((wanted.0 ^ enforced) + behind_mac(0, audit * rows))
+    }
+
+    /// The verdict.
+    #[inline(always)]
+    pub fn verdict(self) -> Verdict<Receive> {
+        let (decider, reason) =
+            counted(usize::from(self.counter())).unwrap_or((Decider::NOBODY, Reason::Permitted));
+        Verdict {
+            action: self.action(),
+            reason,
+            decider,
         }
+    }
+
+    /// What to do with the frame: under audit, nothing.
+    #[inline(always)]
+    pub fn act(self) -> Receive {
+        if self.is_settled() {
+            self.action()
+        } else {
+            Receive::Pass
+        }
+    }
+
+    #[inline(always)]
+    fn action(self) -> Receive {
+        let mac = Mac::unpack(self.0);
+        match self.what() >> ACTION_AT & 0b11 {
+            0 => Receive::Pass,
+            1 => Receive::Drop,
+            2 => Receive::Answer(mac),
+            _ => Receive::Defer(mac),
+        }
+    }
+
+    /// Where the frame is counted: [`counter`].
+    #[inline(always)]
+    pub const fn counter(self) -> u8 {
+        let [.., counter] = self.0.to_ne_bytes();
+        counter
+    }
+
+    /// Who watches what the frame claims.
+    #[inline(always)]
+    pub fn watched_by(self) -> Decider {
+        Decider::from_number(self.what() & WATCHED).unwrap_or(Decider::NOBODY)
+    }
+
+    /// The same, with somebody who watches what the frame claims.
+    #[inline(always)]
+    #[must_use]
+    pub const fn and_watched(self, by: Decider) -> Self {
+        Self(self.0 | behind_mac(by.number(), 0))
+    }
+
+    /// Whether nothing else that policy says changes what becomes of the frame: this is carried out.
+    #[inline(always)]
+    pub const fn is_settled(self) -> bool {
+        self.what() & ENFORCED != 0
+    }
+
+    /// This, unless `other` is one that counts more: any where no policy has decided, and one that is
+    /// carried out where this is only audited.
+    #[inline(always)]
+    #[must_use]
+    pub fn or(self, other: impl FnOnce() -> Self) -> Self {
+        if self.is_settled() {
+            return self;
+        }
+        let other = other();
+        if other.is_settled() || self.what() & DECIDED == 0 {
+            other
+        } else {
+            self
+        }
+    }
+
+    #[inline(always)]
+    const fn what(self) -> u8 {
+        let [.., what, _] = self.0.to_ne_bytes();
+        what
+    }
+
+    /// As the number that it is.
+    #[inline(always)]
+    pub const fn to_number(self) -> u64 {
+        self.0
+    }
+
+    /// From a number that [`Self::to_number`] gave.
+    #[inline(always)]
+    pub const fn from_number(number: u64) -> Self {
+        Self(number)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::verdict::{Mode, Policy, Reason, Verdict};
     extern crate std;
     use std::vec::Vec;
 
@@ -107,39 +200,96 @@ mod tests {
         assert_eq!(Mac::unpack(MAC.pack()), MAC);
     }
 
-    fn deciders() -> Vec<Decider> {
+    const ACTIONS: [Receive; 4] = [
+        Receive::Pass,
+        Receive::Drop,
+        Receive::Answer(MAC),
+        Receive::Defer(MAC),
+    ];
+
+    fn policies() -> Vec<Decider> {
         let modes = [Mode::Enforce, Mode::Audit];
         let all = Policy::ALL
             .iter()
             .flat_map(|policy| modes.map(|mode| Decider::new(*policy, mode)));
-        all.chain([Decider::NOBODY]).collect()
+        all.collect()
+    }
+
+    /// Nobody wants anything but to pass a frame.
+    fn verdicts() -> Vec<Verdict<Receive>> {
+        let mut all = std::vec![Verdict::PERMITTED, Verdict::UNPARSED];
+        for reason in Reason::ALL.iter().copied() {
+            for decider in policies() {
+                all.extend(ACTIONS.map(|action| Verdict {
+                    action,
+                    reason,
+                    decider,
+                }));
+            }
+        }
+        all
     }
 
     #[test]
-    fn what_is_due_survives() {
-        let actions = [
-            Receive::Pass,
-            Receive::Drop,
-            Receive::Answer(MAC),
-            Receive::Defer(MAC),
-        ];
-        for reason in Reason::ALL.iter().copied() {
-            for decider in deciders() {
-                for action in actions {
-                    let verdict = Verdict {
-                        action,
-                        reason,
-                        decider,
-                    };
-                    for watched_by in deciders() {
-                        let due = Due::of(&Received {
-                            verdict,
-                            watched_by,
-                        });
-                        assert_eq!(due.act, verdict.act());
-                        assert_eq!(usize::from(due.counter), counter(decider, reason));
-                        assert_eq!(due.watched_by, watched_by);
-                        assert_eq!(Due::unpack(due.pack()), due);
+    fn a_ruling_tells_all_that_was_put_in() {
+        for verdict in verdicts() {
+            let ruling = Ruling::of(verdict);
+            assert_eq!(ruling.watched_by(), Decider::NOBODY);
+            for watched_by in policies() {
+                let ruling = ruling.and_watched(watched_by);
+                assert_eq!(ruling.verdict(), verdict);
+                assert_eq!(ruling.act(), verdict.act());
+                let counter = counter(verdict.decider, verdict.reason);
+                assert_eq!(usize::from(ruling.counter()), counter);
+                assert_eq!(ruling.is_settled(), verdict.is_settled());
+                assert_eq!(ruling.watched_by(), watched_by);
+                assert_eq!(Ruling::from_number(ruling.to_number()), ruling);
+            }
+        }
+        assert_eq!(Ruling::of(Verdict::PERMITTED), Ruling::PERMITTED);
+    }
+
+    #[test]
+    fn what_counts_more_holds() {
+        for first in verdicts() {
+            for other in [Verdict::PERMITTED, Verdict::UNPARSED].into_iter().chain(
+                policies().into_iter().map(|decider| Verdict {
+                    action: Receive::Drop,
+                    reason: Reason::HiddenRequest,
+                    decider,
+                }),
+            ) {
+                let holds = Ruling::of(first).or(|| Ruling::of(other));
+                let should = if first.decider == Decider::NOBODY
+                    || (!first.is_settled() && other.is_settled())
+                {
+                    other
+                } else {
+                    first
+                };
+                assert_eq!(holds.verdict(), should);
+            }
+        }
+    }
+
+    #[test]
+    fn a_rule_rules_as_its_policy_and_mode() {
+        for mode in [Mode::Enforce, Mode::Audit] {
+            for rule in [
+                Rule::hide(24, None, mode, true),
+                Rule::pin(32, 7, mode),
+                Rule::strict(true, mode),
+                Rule::answer(32, Some(MAC), mode, true, true),
+                Rule::bind(32, MAC, mode),
+            ] {
+                for reason in Reason::ALL.iter().copied() {
+                    for action in ACTIONS {
+                        let verdict = Verdict {
+                            action,
+                            reason,
+                            decider: Decider::new(rule.policy(), mode),
+                        };
+                        assert_eq!(Ruling::by(rule, action, reason), Ruling::of(verdict));
                     }
                 }
             }

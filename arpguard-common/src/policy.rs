@@ -4,6 +4,7 @@ use core::net::Ipv4Addr;
 
 use crate::{
     abi::{Book, EVERY_DEVICE, InUse, Key, Local, Rule, Table},
+    packed::Ruling,
     verdict::{Mode, Policy},
     wire::Mac,
 };
@@ -20,6 +21,15 @@ pub trait Tables {
     fn exact(&self, key: Key) -> Option<Rule>;
     /// The rule for the longest prefix that holds this address.
     fn prefix(&self, key: Key) -> Option<Rule>;
+    /// The rule for the longest prefix that holds an address as a device sees it, of the tables that are
+    /// in use: the device's own before one for every device.
+    #[inline(always)]
+    fn longest_prefix(&self, in_use: InUse, key: Key) -> Option<Rule>
+    where
+        Self: Sized,
+    {
+        longest_prefix(self, in_use, key)
+    }
     /// The hardware address that was last heard to claim an address that a rule of this host's is
     /// about: [`crate::abi::Claim`].
     fn claimant(&self, key: Key) -> Option<Mac>;
@@ -37,6 +47,27 @@ impl Policy {
             Self::Hide | Self::Pin | Self::Strict | Self::Answer => Book::Own,
             Self::Bind => Book::Claims,
         }
+    }
+}
+
+/// See [`Tables::longest_prefix`].
+#[inline(always)]
+pub fn longest_prefix<T: Tables>(tables: &T, in_use: InUse, key: Key) -> Option<Rule> {
+    let (book, device) = (key.book(), key.device());
+    let here = if device != EVERY_DEVICE && in_use.has(book, Table::PrefixesOnDevice) {
+        tables.prefix(key)
+    } else {
+        None
+    };
+    let everywhere = if in_use.has(book, Table::Prefixes) {
+        tables.prefix(Key::new(book, EVERY_DEVICE, key.address.into()))
+    } else {
+        None
+    };
+    match (here, everywhere) {
+        (Some(here), Some(all)) if here.prefix_len() < all.prefix_len() => Some(all),
+        (Some(here), _) => Some(here),
+        (None, all) => all,
     }
 }
 
@@ -58,6 +89,13 @@ impl<'a, T: Tables> View<'a, T> {
             device,
             in_use: tables.in_use(),
         }
+    }
+
+    /// The same ruling, of which the kernel's verifier knows nothing: else it would follow what comes
+    /// after for each one by itself.
+    #[inline(always)]
+    pub fn forget(&self, ruling: Ruling) -> Ruling {
+        Ruling::from_number(ruling.to_number() | u64::from(self.in_use.unused()))
     }
 
     /// The rule that keeps `address` out of this device's ARP.
@@ -148,33 +186,14 @@ impl<'a, T: Tables> View<'a, T> {
         self.longest_prefix(book, address)
     }
 
-    /// The rule of a book that is for the longest prefix with this address in it, on this device before
-    /// every device.
+    /// As [`Self::longest_match`], of the prefixes alone.
     #[inline(always)]
     fn longest_prefix(&self, book: Book, address: Ipv4Addr) -> Option<Rule> {
-        let Self {
-            tables,
-            device,
-            in_use,
-        } = *self;
-        let on_device = || Key::new(book, device, address);
-        let on_every = || Key::new(book, EVERY_DEVICE, address);
-        let own = !self.is_vlans();
-        let here = if own && in_use.has(book, Table::PrefixesOnDevice) {
-            tables.prefix(on_device())
-        } else {
-            None
-        };
-        let everywhere = if in_use.has(book, Table::Prefixes) {
-            tables.prefix(on_every())
-        } else {
-            None
-        };
-        match (here, everywhere) {
-            (Some(here), Some(all)) if here.prefix_len() < all.prefix_len() => Some(all),
-            (Some(here), _) => Some(here),
-            (None, all) => all,
+        if !self.in_use.has_prefixes(book) {
+            return None;
         }
+        let place = Key::new(book, self.device, address);
+        self.tables.longest_prefix(self.in_use, place)
     }
 
     /// The rule that makes the device strict.

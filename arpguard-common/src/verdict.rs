@@ -284,21 +284,6 @@ impl<A: Action> Verdict<A> {
         self.decider != Decider::NOBODY && self.decider.mode() == Mode::Enforce
     }
 
-    /// This verdict, unless `other` is one that counts more: any where no policy has decided, and one
-    /// that is carried out where this is only audited.
-    #[inline(always)]
-    pub fn or(self, other: impl FnOnce() -> Self) -> Self {
-        if self.is_settled() {
-            return self;
-        }
-        let other = other();
-        if other.is_settled() || self.decider == Decider::NOBODY {
-            other
-        } else {
-            self
-        }
-    }
-
     /// What to do with the frame: under audit, nothing.
     #[inline(always)]
     pub fn act(self) -> A {

@@ -2,8 +2,8 @@
 //!
 //! A global function: the verifier proves once that it is safe whatever it is given, and takes what a
 //! call gives for a number that it knows nothing of. Were the judge a part of the programs, it would
-//! follow all that is done about a verdict for every way that leads to one, and loading would take
-//! twenty times as long. So it takes and gives numbers alone: [`arpguard_common::packed`].
+//! follow all that is done about a verdict for every way that leads to one, and give up. So it takes and
+//! gives numbers alone: [`arpguard_common::packed`].
 //!
 //! Of what it calls in turn little is apart. A call costs a packet half as much as a look-up, where the
 //! kernel guards returns.
@@ -13,22 +13,22 @@
 
 use arpguard_common::{
     judge,
-    packed::Due,
+    packed::Ruling,
     policy::View,
     wire::{Mac, Raw},
 };
 
 use crate::tables::Maps;
 
-/// [`judge::received`]: what is due to a packet of a device, in a frame to `destination`.
+/// [`judge::received`]: a packet of a device, in a frame to `destination`.
 #[inline(always)]
-pub(crate) fn received(device: u32, raw: Raw, destination: Mac) -> Due {
+pub(crate) fn received(device: u32, raw: Raw, destination: Mac) -> Ruling {
     let Raw {
         header,
         sender,
         addresses,
     } = raw;
-    Due::unpack(judge_received(
+    Ruling::from_number(judge_received(
         device,
         header,
         sender,
@@ -52,5 +52,5 @@ extern "C" fn judge_received(
         addresses,
     };
     let view = View::new(&Maps, device);
-    Due::of(&judge::received(raw, Mac::unpack(destination), &view)).pack()
+    judge::received(raw, Mac::unpack(destination), &view).to_number()
 }

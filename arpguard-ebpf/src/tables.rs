@@ -7,7 +7,7 @@ use arpguard_common::{
         Book, Device, Extent, InUse, Key, LOW_INDEXES, Local, MAX_ADDRESSES, MAX_DEVICES,
         MAX_LOCAL, MAX_PREFIXES, Rule,
     },
-    policy::Tables,
+    policy::{self, Tables},
     wire::Mac,
 };
 use aya_ebpf::{
@@ -62,6 +62,12 @@ impl Tables for Maps {
     }
 
     #[inline(always)]
+    fn longest_prefix(&self, in_use: InUse, key: Key) -> Option<Rule> {
+        let key = u64::from_ne_bytes(key.to_bytes());
+        Rule::from_bytes(find_prefix(in_use.to_number(), key).to_ne_bytes())
+    }
+
+    #[inline(always)]
     fn claimant(&self, key: Key) -> Option<Mac> {
         watch::claimant(key)
     }
@@ -69,7 +75,7 @@ impl Tables for Maps {
     #[inline(always)]
     fn local(&self, device: u32, target: Ipv4Addr) -> Option<Local> {
         let key = Key::new(Book::Own, device, target);
-        LOCAL.get(longest(key)).copied().flatten()
+        Local::from_bytes(find_local(u64::from_ne_bytes(key.to_bytes())).to_ne_bytes())
     }
 
     #[inline(always)]
@@ -91,8 +97,11 @@ const fn longest(key: Key) -> lpm_trie::Key<Key> {
     lpm_trie::Key::new(Key::BITS, key)
 }
 
-/// What is known of a device, as a number; 0 for nothing. A function of its own, since the judge asks in
-/// three places: with the look-up in each, packets that it never asks for would pay for its registers.
+// Functions of their own, since the judge asks in several places: with the look-up in each, packets that it
+// never asks for would pay for its registers, and the verifier would follow each. A rule for a single
+// address is looked up in place: a flood asks for that.
+
+/// What is known of a device, as a number; 0 for nothing.
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn find_device(device: u32) -> u64 {
@@ -103,4 +112,22 @@ extern "C" fn find_device(device: u32) -> u64 {
         unsafe { DEVICES.get(device) }
     };
     known.map_or(0, |device| u64::from_ne_bytes(device.to_bytes()))
+}
+
+/// [`policy::longest_prefix`], as a number; 0 for none.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn find_prefix(in_use: u32, key: u64) -> u64 {
+    let key = Key::from_bytes(key.to_ne_bytes());
+    let found = policy::longest_prefix(&Maps, InUse::from_number(in_use), key);
+    found.map_or(0, |rule| u64::from_ne_bytes(rule.to_bytes()))
+}
+
+/// What is known of an address as a device sees it, as a number; 0 for nothing.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn find_local(key: u64) -> u64 {
+    let found = LOCAL.get(longest(Key::from_bytes(key.to_ne_bytes())));
+    let found = found.copied().flatten();
+    found.map_or(0, |local| u64::from_ne_bytes(local.to_bytes()))
 }

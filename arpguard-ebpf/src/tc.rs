@@ -36,12 +36,12 @@ pub(crate) fn receive(ctx: &TcContext) -> i32 {
     };
     let device = frame.device();
     let (raw, destination) = judge::read(&frame, place);
-    let due = apart::received(judge::seen_from(place, device), raw, destination);
-    count(device, due.counter);
+    let ruling = apart::received(judge::seen_from(place, device), raw, destination);
+    count(device, ruling.counter());
     let way = (device, Direction::Received);
-    report(&frame, place, way, due.counter, Ipv4Addr::UNSPECIFIED);
-    watch(&frame, place, device, (due.watched_by, raw));
-    match due.act {
+    report(&frame, place, way, ruling.counter(), Ipv4Addr::UNSPECIFIED);
+    watch(&frame, place, device, (ruling.watched_by(), raw));
+    match ruling.act() {
         Receive::Pass => NEXT,
         Receive::Drop => TC_ACT_SHOT,
         Receive::Answer(mac) => answer(&frame, place, raw, mac, device),

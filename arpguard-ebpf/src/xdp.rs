@@ -32,12 +32,12 @@ pub(crate) fn receive(ctx: &XdpContext) -> u32 {
     };
     let device = ctx.ingress_ifindex() as u32;
     let (raw, destination) = judge::read(&frame, place);
-    let due = apart::received(judge::seen_from(place, device), raw, destination);
-    count(device, due.counter);
+    let ruling = apart::received(judge::seen_from(place, device), raw, destination);
+    count(device, ruling.counter());
     let way = (device, Direction::Received);
-    report(&frame, place, way, due.counter, Ipv4Addr::UNSPECIFIED);
-    watch(&frame, place, device, (due.watched_by, raw));
-    match due.act {
+    report(&frame, place, way, ruling.counter(), Ipv4Addr::UNSPECIFIED);
+    watch(&frame, place, device, (ruling.watched_by(), raw));
+    match ruling.act() {
         Receive::Pass => XDP_PASS,
         Receive::Drop => XDP_DROP,
         Receive::Answer(mac) => match answer(&frame, place, raw, mac) {

@@ -40,6 +40,8 @@ pub enum Kind {
 pub const XDP_DROP: i32 = 1;
 /// Of XDP: the kernel gets it.
 pub const XDP_PASS: i32 = 2;
+/// XDP_TX.
+pub const XDP_TX: i32 = 3;
 /// Of TC: `TC_ACT_UNSPEC`, the next program decides.
 pub const TC_NEXT: i32 = -1;
 

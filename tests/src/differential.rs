@@ -33,7 +33,7 @@ use crate::{
     fixture::{Device, RealServer},
     kernel::{Feature, has},
     pins::{Count, CountersMap, Pins},
-    programs::Program,
+    programs::{self, Program},
 };
 
 /// How many frames are drawn for one policy.
@@ -44,12 +44,13 @@ pub const ROUND: u64 = 500;
 const ONE_BUFFER: usize = 3400;
 
 /// The programs, the hook that each is for, and what a kernel has to have to run it on a frame.
-const PROGRAMS: [(&str, Hook, Option<Feature>); 4] = [
-    (program::XDP_FRAGS, Hook::Xdp, Some(Feature::XdpFrags)),
-    (program::XDP, Hook::Xdp, Some(Feature::XdpContext)),
-    (program::TC_INGRESS, Hook::TcIngress, None),
-    (program::TC_EGRESS, Hook::TcEgress, None),
-];
+fn hooked() -> [(&'static str, Hook, Option<Feature>); 3] {
+    [
+        (programs::xdp(), Hook::Xdp, Some(Feature::XdpContext)),
+        (program::TC_INGRESS, Hook::TcIngress, None),
+        (program::TC_EGRESS, Hook::TcEgress, None),
+    ]
+}
 
 /// What programs were tried on.
 #[derive(Debug)]
@@ -109,7 +110,7 @@ impl Bench {
         let index = |device: Device| server.host.enter(|| if_nametoindex(device.name()));
         let devices = Device::ALL.map(|device| (index(device).unwrap(), device.mac()));
         let mut programs = Vec::new();
-        for (name, hook, feature) in PROGRAMS {
+        for (name, hook, feature) in hooked() {
             match feature.filter(|feature| !has(*feature)) {
                 Some(lacking) => say(&format!(
                     "{name} is not tried: this kernel has no {lacking}"

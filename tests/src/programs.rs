@@ -4,7 +4,10 @@ use arpguard_common::abi::program;
 use aya::programs::{ProgramError, SchedClassifier, TestRun, TestRunOptions, Xdp};
 use aya_obj::programs::XdpAttachType;
 
-use crate::pins::Pins;
+use crate::{
+    kernel::{Feature, has},
+    pins::Pins,
+};
 
 /// What a program may return.
 #[derive(Debug)]
@@ -29,6 +32,15 @@ const TC: Codes = Codes {
     drop: 2,
     answer: 7,
 };
+
+/// The name of the program that is loaded for XDP: the best that the kernel takes.
+pub fn xdp() -> &'static str {
+    if has(Feature::XdpFrags) {
+        program::XDP_FRAGS
+    } else {
+        program::XDP
+    }
+}
 
 /// A program in the kernel.
 #[derive(Debug)]

@@ -20,6 +20,7 @@ use arpguard_tests::{
     arp::{self, Frame},
     lab::{Namespace, Port},
     pins::Pins,
+    programs::xdp,
     server::{pins, real_server},
 };
 use aya::programs::{SchedClassifier, TcAttachType};
@@ -81,7 +82,7 @@ fn another_xdp_program_keeps_its_place_and_is_named() {
     let (_other, _peer, theirs) = somebody_else();
     for (how, mode) in [("xdpdrv", "native"), ("xdpgeneric", "generic")] {
         let (server, _peer) = real_server();
-        let program = theirs.join("arpguard_xdp");
+        let program = theirs.join(xdp());
         server.sh(&format!(
             "ip link set dev eth0 {how} pinned {}",
             program.display()
@@ -101,9 +102,10 @@ fn another_xdp_program_keeps_its_place_and_is_named() {
             (
                 Some(1),
                 format!(
-                    "arpguard: attach by XDP: eth0: the XDP program \"arpguard_xdp\" (id {id}) is \
+                    "arpguard: attach by XDP: eth0: the XDP program \"{}\" (id {id}) is \
                      attached already; use --attach tc, or --attach auto, which takes the TC hook \
-                     then\n"
+                     then\n",
+                    xdp()
                 )
             )
         );
@@ -117,7 +119,8 @@ fn another_xdp_program_keeps_its_place_and_is_named() {
         let hooks = hooks(&server);
         assert!(
             hooks.ends_with(&format!(
-                "the XDP program \"arpguard_xdp\" (id {id}) is attached"
+                "the XDP program \"{}\" (id {id}) is attached",
+                xdp()
             )),
             "{hooks}"
         );

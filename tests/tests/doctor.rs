@@ -19,6 +19,7 @@ use arpguard_tests::{
     former::lay_out,
     kernel::{Feature, lacks},
     lab::{Namespace, Output, Port, Wire, arpguard, faulty, skip},
+    programs::xdp,
     running::{Agent, Directory, eventually},
     server::{pins, real_server},
 };
@@ -678,7 +679,7 @@ fn pins_that_have_moved_or_have_nowhere_to_go_are_told() {
 fn another_xdp_program_is_told_without_a_command() {
     let ((other, _wire), (server, _peer)) = (real_server(), real_server());
     other.guard("hide 192.168.18.99");
-    let program = pins(&other).join("programs/arpguard_xdp");
+    let program = pins(&other).join("programs").join(xdp());
     server.sh(&format!(
         "ip link set dev eth0 xdpgeneric pinned {}",
         program.display()
@@ -692,7 +693,7 @@ fn another_xdp_program_is_told_without_a_command() {
     assert_eq!(found[0]["command"], Value::Null);
     let what = found[0]["what"].as_str().unwrap();
     assert!(
-        what.starts_with("the XDP program \"arpguard_xdp\" (id "),
+        what.starts_with(&format!("the XDP program \"{}\" (id ", xdp())),
         "{what}"
     );
     server.sh("ip link set dev eth0 xdpgeneric off");

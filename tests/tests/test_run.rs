@@ -8,9 +8,9 @@ use arpguard_common::abi::{map, program};
 use arpguard_tests::{
     cases::{Case, Direction, cases, is_reply},
     fixture::{Device, RealServer},
-    kernel::{Feature, has, lacks},
+    kernel::{Feature, lacks},
     pins::{Count, Pins},
-    programs::Program,
+    programs::{Program, xdp},
 };
 use nix::net::if_::if_nametoindex;
 
@@ -78,19 +78,11 @@ fn run(name: &str, direction: Direction) {
 }
 
 #[test]
-fn xdp_for_several_buffers_does_what_the_table_says() {
-    if lacks(Feature::XdpFrags) {
-        return;
-    }
-    run(program::XDP_FRAGS, Direction::Received);
-}
-
-#[test]
-fn xdp_for_one_buffer_does_what_the_table_says() {
+fn xdp_does_what_the_table_says() {
     if lacks(Feature::XdpContext) {
         return;
     }
-    run(program::XDP, Direction::Received);
+    run(xdp(), Direction::Received);
 }
 
 #[test]
@@ -108,10 +100,7 @@ fn every_program_is_pinned_and_so_is_every_map() {
     let server = RealServer::new();
     server.guard("");
     let pins = Pins::of(&server.host);
-    let mut programs = vec![program::XDP, program::TC_INGRESS, program::TC_EGRESS];
-    if has(Feature::XdpFrags) {
-        programs.push(program::XDP_FRAGS);
-    }
+    let mut programs = [xdp(), program::TC_INGRESS, program::TC_EGRESS];
     programs.sort_unstable();
     assert_eq!(pins.list("programs"), programs);
     let maps = pins.list("maps");

@@ -14,6 +14,7 @@ use arpguard_tests::{
     former::lay_out,
     lab::{Namespace, Port, fewer, slower},
     pins::Pins,
+    programs::xdp,
     server::{pins, real_server},
 };
 use aya::{
@@ -117,7 +118,7 @@ impl Former {
             let mut program = SchedClassifier::from_pin(path(&former.new)).unwrap();
             program.pin(path(&former.old)).unwrap();
         }
-        let path = |version: &Path| version.join("programs/arpguard_xdp");
+        let path = |version: &Path| version.join("programs").join(xdp());
         let mut program = Xdp::from_pin(path(&former.new), XdpAttachType::Interface).unwrap();
         program.pin(path(&former.old)).unwrap();
         let links = fs::read_dir(former.new.join("links")).unwrap();

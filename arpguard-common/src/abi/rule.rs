@@ -206,6 +206,13 @@ impl Rule {
         }
     }
 
+    /// The number of [`Self::mode`].
+    #[inline(always)]
+    pub(crate) const fn mode_number(self) -> u8 {
+        let [first, ..] = self.to_bytes();
+        (first / Self::AUDIT) & 1
+    }
+
     /// Whether other stations' claims of the address are kept from this host.
     #[inline(always)]
     pub const fn shields(self) -> bool {
@@ -327,6 +334,7 @@ const fn behind_zeros([a, b, c, d]: [u8; 4]) -> [u8; 6] {
 }
 
 const _: () = assert!(Policy::COUNT < Rule::POLICY as usize);
+const _: () = assert!(Mode::Enforce as u8 == 0 && Mode::Audit as u8 == 1);
 
 #[cfg(test)]
 mod tests {

@@ -152,6 +152,30 @@ impl InUse {
         self.of(book) & table as u32 != 0
     }
 
+    /// Whether a book has any rule for a prefix.
+    #[inline(always)]
+    pub const fn has_prefixes(self, book: Book) -> bool {
+        self.of(book) & (Table::Prefixes as u32 | Table::PrefixesOnDevice as u32) != 0
+    }
+
+    /// As a number.
+    #[inline(always)]
+    pub const fn to_number(self) -> u32 {
+        self.0
+    }
+
+    /// From a number that [`Self::to_number`] gave.
+    #[inline(always)]
+    pub const fn from_number(number: u32) -> Self {
+        Self(number)
+    }
+
+    /// A bit that is of no table: zero, which only who writes the map knows.
+    #[inline(always)]
+    pub(crate) const fn unused(self) -> u32 {
+        self.0 >> 31
+    }
+
     #[inline(always)]
     const fn of(self, book: Book) -> u32 {
         match book {

@@ -15,6 +15,7 @@ use nix::{
 };
 
 use super::{
+    Hook,
     bpffs::{Pins, Unfinished},
     living,
     maps::{self, Maps},
@@ -141,11 +142,7 @@ pub(super) fn load_beside(maps: &Maps, names: &[&str]) -> Result<Ebpf> {
         sys::put_in_place(place, &in_force).map_err(tried)?;
     }
     for name in names {
-        let program = object.program_mut(name).ok_or_else(|| {
-            let why = "the eBPF object has no such program";
-            Error::new(LOAD, name, why)
-        })?;
-        load_program(name, program)?;
+        load_named(&mut object, name)?;
     }
     Ok(object)
 }
@@ -165,10 +162,28 @@ fn parse(loader: &mut EbpfLoader<'_>) -> Result<Ebpf> {
     loader.btf(None).load(OBJECT).map_err(|cause| tried(&cause))
 }
 
+/// Loads for each hook the best program that the kernel takes.
 fn load_programs(object: &mut Ebpf) -> Result<()> {
-    object
-        .programs_mut()
-        .try_for_each(|(name, program)| load_program(name, program))
+    for hook in Hook::ALL {
+        for name in hook.programs() {
+            load_named(object, name)?;
+            if object
+                .program(name)
+                .is_some_and(|program| program.fd().is_ok())
+            {
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn load_named(object: &mut Ebpf, name: &str) -> Result<()> {
+    let program = object.program_mut(name).ok_or_else(|| {
+        let why = "the eBPF object has no such program";
+        Error::new(LOAD, name, why)
+    })?;
+    load_program(name, program)
 }
 
 fn load_program(name: &str, program: &mut Program) -> Result<()> {

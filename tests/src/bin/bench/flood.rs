@@ -12,7 +12,7 @@ use std::{
 
 use arpguard_common::wire::Mac;
 use arpguard_tests::{
-    bpf::{Kind, Program, XDP_DROP},
+    bpf::{Kind, Program, XDP_DROP, XDP_TX},
     lab::{Namespace, Wire},
     running::Directory,
 };
@@ -24,6 +24,7 @@ use crate::{
 };
 
 const HOST_MAC: Mac = Mac([2, 0, 0, 0, 0, 0x10]);
+const BARE_TX: &str = "bare XDP_TX";
 const FIRST: Ipv4Addr = Ipv4Addr::new(10, 1, 0, 0);
 
 /// A sender, and a host that would answer for all of 10.0.0.0/8.
@@ -52,6 +53,13 @@ impl Pair {
             generator,
             links: Vec::new(),
         }
+    }
+
+    /// What XDP sends back stays out of the kernel: the cheapest end takes it.
+    fn sink(&mut self) {
+        self.sender.sh("ethtool -K gen0 gro on");
+        let sink = Program::returning(Kind::Xdp, XDP_DROP);
+        self.links.push(sink.attach(&self.sender, "gen0"));
     }
 
     /// Nanoseconds for one frame, until the last of so many was dealt with.
@@ -278,6 +286,15 @@ pub(crate) fn answer(plan: &Plan) -> Section {
             pair.measure(frames)
         }));
     }
+    if plan.wants("answer", BARE_TX) {
+        let mut pair = Pair::new(1000);
+        let program = Program::returning(Kind::Xdp, XDP_TX);
+        pair.links.push(program.attach(&pair.host, "eth0"));
+        pair.sink();
+        subjects.push(Subject::new(BARE_TX.to_owned(), move || {
+            pair.measure(frames)
+        }));
+    }
     for mode in ["native", "tc"] {
         let name = format!("arpguard {mode}");
         if plan.wants("answer", &name) {
@@ -288,10 +305,7 @@ pub(crate) fn answer(plan: &Plan) -> Section {
             pair.host.guard(&format!("apply {file}"));
             assert_mode(&pair.host, mode);
             if mode == "native" {
-                // What XDP sends stays out of the kernel: the cheapest end takes it.
-                pair.sender.sh("ethtool -K gen0 gro on");
-                let sink = Program::returning(Kind::Xdp, XDP_DROP);
-                pair.links.push(sink.attach(&pair.sender, "gen0"));
+                pair.sink();
             }
             subjects.push(Subject::new(name, move || pair.measure(frames)));
         }
