@@ -9,6 +9,7 @@ mod local;
 mod request;
 mod rule;
 mod shape;
+mod sieve;
 mod word;
 
 use core::net::Ipv4Addr;
@@ -25,15 +26,16 @@ pub use self::{
     request::{REQUEST_LEN, Request},
     rule::Rule,
     shape::{Counts, Extent, InUse, Shape, Table},
+    sieve::{Heard as HeardSlots, Sieve, heard_at},
 };
 
 /// Changes whenever the layout of a map does: state in the kernel with another number is another
 /// version's.
-pub const VERSION: u32 = 6;
+pub const VERSION: u32 = 7;
 
 /// Older versions whose rules, as [`Rule::reader`] has them, and whose notes of user space are
 /// known: what they guard can be brought over.
-pub const FORMER: &[u32] = &[1, 2, 3, 4, 5];
+pub const FORMER: &[u32] = &[1, 2, 3, 4, 5, 6];
 
 /// How many single addresses there is room for, on every device and on single ones together.
 pub const MAX_ADDRESSES: u32 = 1 << 20;
@@ -59,6 +61,8 @@ pub const EVENTS_LEN: u32 = 256 << 10;
 pub mod map {
     /// `Array` of one [`super::Extent`]. User space writes it.
     pub const SHAPE: &str = "SHAPE";
+    /// `Array` of one [`super::Sieve`]. User space writes it.
+    pub const SIEVE: &str = "SIEVE";
     /// `HashMap` from [`super::Key`] to [`super::Rule`]. User space writes it.
     pub const ADDRESSES: &str = "ADDRESSES";
     /// `LpmTrie` from [`super::Key`] to [`super::Rule`]. User space writes it.
@@ -91,6 +95,8 @@ pub mod map {
     /// `LruHashMap` from [`super::Key`] to [`super::Claim`]. The programs write it; user space forgets
     /// claims that are none any more.
     pub const CLAIMS: &str = "CLAIMS";
+    /// `Array` of one [`super::HeardSlots`]. The programs write it, and user space where it writes claims.
+    pub const HEARD: &str = "HEARD";
     /// `RingBuf` of [`super::Request`]. The programs write it.
     pub const REQUESTS: &str = "REQUESTS";
 }

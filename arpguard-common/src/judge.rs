@@ -104,14 +104,19 @@ pub fn received<T: Tables>(raw: Raw, destination: Mac, view: &View<'_, T>) -> Ru
     }
     let about = if claims { view.found(arp.spa) } else { None };
     let hidden = about.filter(|rule| view.hides(*rule, arp.spa));
+    let own = if found.is_some() || about.is_some() {
+        view.mac()
+    } else {
+        None
+    };
     let ruling = view.forget(barred);
-    let ruling = view.forget(ruling.or(|| martian(arp, destination, found, hidden, view)));
+    let ruling = view.forget(ruling.or(|| martian(arp, (destination, own), found, hidden, view)));
     let ruling = view.forget(ruling.or(|| astray(arp, found, view)));
-    let ruling = view.forget(ruling.or(|| answered(arp, destination, found, view)));
+    let ruling = view.forget(ruling.or(|| answered(arp, (destination, own), found, view)));
     let ruling = view.forget(ruling.or(|| shielded(hidden)));
     let ruling = ruling.or(|| lie);
     match about {
-        Some(rule) if watches(rule, view) && view.mac() != Some(arp.sha) => {
+        Some(rule) if watches(rule, view) && own != Some(arp.sha) => {
             ruling.and_watched(Decider::new(rule.policy(), rule.mode()))
         }
         Some(_) | None => ruling,
@@ -161,7 +166,7 @@ fn barred<T: Tables>(rule: Rule, arp: &Arp, view: &View<'_, T>) -> Ruling {
 #[inline(always)]
 fn martian<T: Tables>(
     arp: &Arp,
-    destination: Mac,
+    (destination, own): (Mac, Option<Mac>),
     found: Option<Rule>,
     hidden: Option<Rule>,
     view: &View<'_, T>,
@@ -170,7 +175,7 @@ fn martian<T: Tables>(
         && arp.kind == Kind::Request
         && found.is_none_or(|rule| rule.policy() != Policy::Answer)
         && view.owns(arp.tpa)
-        && let Some(mac) = view.mac()
+        && let Some(mac) = own
         && is_heard(destination, mac)
     {
         return Ruling::by(rule, Receive::Answer(mac), Reason::MartianRequest);
@@ -197,14 +202,14 @@ fn astray<T: Tables>(arp: &Arp, found: Option<Rule>, view: &View<'_, T>) -> Ruli
 #[inline(always)]
 fn answered<T: Tables>(
     arp: &Arp,
-    destination: Mac,
+    (destination, own): (Mac, Option<Mac>),
     found: Option<Rule>,
     view: &View<'_, T>,
 ) -> Ruling {
     let Some(rule) = found.filter(|rule| rule.policy() == Policy::Answer) else {
         return Ruling::PERMITTED;
     };
-    let Some(own) = view.mac() else {
+    let Some(own) = own else {
         return Ruling::PERMITTED;
     };
     let mac = rule.mac().unwrap_or(own);

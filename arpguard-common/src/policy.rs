@@ -17,6 +17,11 @@ use crate::{
 pub trait Tables {
     /// Which tables have rules at all.
     fn in_use(&self) -> InUse;
+    /// Whether there may be a rule for exactly this address, on whatever device.
+    fn may_have(&self, address: Ipv4Addr) -> bool {
+        let _ = address;
+        true
+    }
     /// The rule for exactly this address.
     fn exact(&self, key: Key) -> Option<Rule>;
     /// The rule for the longest prefix that holds this address.
@@ -171,17 +176,18 @@ impl<'a, T: Tables> View<'a, T> {
         }
         let on_device = || Key::new(book, device, address);
         let on_every = || Key::new(book, EVERY_DEVICE, address);
-        let own = !self.is_vlans();
-        if own
-            && in_use.has(book, Table::ExactOnDevice)
-            && let Some(rule) = tables.exact(on_device())
-        {
-            return Some(rule);
-        }
-        if in_use.has(book, Table::Exact)
-            && let Some(rule) = tables.exact(on_every())
-        {
-            return Some(rule);
+        if tables.may_have(address) {
+            if !self.is_vlans()
+                && in_use.has(book, Table::ExactOnDevice)
+                && let Some(rule) = tables.exact(on_device())
+            {
+                return Some(rule);
+            }
+            if in_use.has(book, Table::Exact)
+                && let Some(rule) = tables.exact(on_every())
+            {
+                return Some(rule);
+            }
         }
         self.longest_prefix(book, address)
     }

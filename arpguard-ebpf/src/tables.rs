@@ -5,7 +5,7 @@ use core::net::Ipv4Addr;
 use arpguard_common::{
     abi::{
         Book, Device, Extent, InUse, Key, LOW_INDEXES, Local, MAX_ADDRESSES, MAX_DEVICES,
-        MAX_LOCAL, MAX_PREFIXES, Rule,
+        MAX_LOCAL, MAX_PREFIXES, Rule, Sieve,
     },
     policy::{self, Tables},
     wire::Mac,
@@ -20,6 +20,9 @@ use crate::watch;
 
 #[map]
 static SHAPE: Array<Extent> = Array::with_max_entries(1, 0);
+
+#[map]
+static SIEVE: Array<Sieve> = Array::with_max_entries(1, 0);
 
 #[map]
 static ADDRESSES: HashMap<Key, Option<Rule>> =
@@ -47,6 +50,11 @@ impl Tables for Maps {
     #[inline(always)]
     fn in_use(&self) -> InUse {
         SHAPE.get(0).map(|extent| extent.in_use).unwrap_or_default()
+    }
+
+    #[inline(always)]
+    fn may_have(&self, address: Ipv4Addr) -> bool {
+        SIEVE.get(0).is_none_or(|sieve| sieve.passes(address))
     }
 
     #[inline(always)]
@@ -80,7 +88,14 @@ impl Tables for Maps {
 
     #[inline(always)]
     fn mac(&self, device: u32) -> Option<Mac> {
-        Device::from_bytes(find_device(device).to_ne_bytes()).map(|device| device.mac)
+        let known = if device < LOW_INDEXES {
+            LOW_DEVICES.get(device)
+        } else {
+            // SAFETY: as in `exact`.
+            unsafe { DEVICES.get(device) }
+        };
+        let known = known.and_then(|known| Device::from_bytes(known.to_bytes()));
+        known.map(|device| device.mac)
     }
 }
 
@@ -100,19 +115,6 @@ const fn longest(key: Key) -> lpm_trie::Key<Key> {
 // Functions of their own, since the judge asks in several places: with the look-up in each, packets that it
 // never asks for would pay for its registers, and the verifier would follow each. A rule for a single
 // address is looked up in place: a flood asks for that.
-
-/// What is known of a device, as a number; 0 for nothing.
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn find_device(device: u32) -> u64 {
-    let known = if device < LOW_INDEXES {
-        LOW_DEVICES.get(device)
-    } else {
-        // SAFETY: as in `exact`.
-        unsafe { DEVICES.get(device) }
-    };
-    known.map_or(0, |device| u64::from_ne_bytes(device.to_bytes()))
-}
 
 /// [`policy::longest_prefix`], as a number; 0 for none.
 #[unsafe(no_mangle)]

@@ -3,7 +3,7 @@
 use core::net::Ipv4Addr;
 
 use arpguard_common::{
-    abi::{Book, Claim, Heard, Key, MAX_CLAIMS, counter},
+    abi::{Book, Claim, Heard, HeardSlots, Key, MAX_CLAIMS, counter, heard_at},
     frame::Place,
     verdict::{Decider, Direction, Reason},
     wire::{Mac, Raw},
@@ -12,7 +12,7 @@ use aya_ebpf::{
     bindings::{BPF_ANY, BPF_NOEXIST},
     helpers::bpf_ktime_get_ns,
     macros::map,
-    maps::LruHashMap,
+    maps::{Array, LruHashMap},
 };
 
 use crate::{
@@ -25,9 +25,16 @@ use crate::{
 #[map]
 static CLAIMS: LruHashMap<Key, Claim> = LruHashMap::with_max_entries(MAX_CLAIMS, 0);
 
+#[map]
+static HEARD: Array<HeardSlots> = Array::with_max_entries(1, 0);
+
 /// The station that was last heard to claim an address.
 #[inline(always)]
 pub(crate) fn claimant(key: Key) -> Option<Mac> {
+    let heard = HEARD.get(0)?;
+    if heard[heard_at(key.address.into())] == 0 {
+        return None;
+    }
     // SAFETY: an element's hardware address is written before it can be found, and an element is
     // replaced as a whole. One that is used anew in the meantime is another address's: then this one
     // packet is judged by it, and nothing else comes of it.
@@ -66,7 +73,12 @@ extern "C" fn note_claim(device: u32, address: u32, sha: u64) -> u32 {
 /// Whether it is another station than the last.
 #[inline(always)]
 fn note(device: u32, address: u32, sha: Mac) -> bool {
-    let key = Key::new(Book::Own, device, Ipv4Addr::from_bits(address));
+    let address = Ipv4Addr::from_bits(address);
+    if let Some(heard) = HEARD.get_ptr_mut(0) {
+        // SAFETY: the map has one element, which is never freed. CPUs that write at once write the same.
+        unsafe { (*heard)[heard_at(address)] = 1 };
+    }
+    let key = Key::new(Book::Own, device, address);
     // SAFETY: the helper takes nothing.
     let now = unsafe { bpf_ktime_get_ns() };
     let Some(claim) = CLAIMS.get_ptr_mut(key) else {

@@ -6,6 +6,7 @@ mod counters;
 mod devices;
 mod notes;
 mod rules;
+mod sieve;
 mod source;
 mod stations;
 mod terms;
@@ -34,7 +35,7 @@ pub use self::{
 };
 pub(super) use self::{
     checks::{CHECKS, CheckMap, all as checks, create_checks},
-    claims::{ClaimMap, all as claims},
+    claims::{ClaimMap, all as claims, look_for_any},
     counters::CounterMaps,
     notes::{NOTES, Note, Notes, create_notes},
     rules::{Parse, key, rules},
@@ -42,8 +43,10 @@ pub(super) use self::{
     terms::all as terms,
 };
 use self::{
+    claims::HeardMap,
     devices::{DeviceMaps, local_key},
     notes::NoteBytes,
+    sieve::SieveMap,
     source::{Kind, open_any},
 };
 use super::bpffs::Pins;
@@ -60,6 +63,7 @@ type Bytes = [u8; 8];
 /// The maps of one network namespace.
 pub struct Maps {
     shape: Array<MapData, [u32; Extent::WORDS]>,
+    sieve: SieveMap,
     addresses: HashMap<MapData, Bytes, Bytes>,
     prefixes: LpmTrie<MapData, Bytes, Bytes>,
     local: LpmTrie<MapData, Bytes, Bytes>,
@@ -68,6 +72,7 @@ pub struct Maps {
     counters: CounterMaps,
     meters: PerCpuHashMap<MapData, u32, Meters>,
     claims: ClaimMap,
+    heard: HeardMap,
     notes: Notes,
     checks: CheckMap,
     /// Those of the object, open once more, for programs that are loaded over them.
@@ -99,6 +104,7 @@ impl Maps {
         drop((source.0)(map::REQUESTS, Map::RingBuf)?);
         Ok(Self {
             shape: source.typed(map::SHAPE, Map::Array)?,
+            sieve: source.typed(map::SIEVE, Map::Array)?,
             addresses: source.typed(map::ADDRESSES, Map::HashMap)?,
             prefixes: source.typed(map::PREFIXES, Map::LpmTrie)?,
             local: source.typed(map::LOCAL, Map::LpmTrie)?,
@@ -110,6 +116,7 @@ impl Maps {
             counters: CounterMaps::take(&mut source)?,
             meters: source.typed(map::METERS, Map::PerCpuHashMap)?,
             claims: source.typed(map::CLAIMS, Map::LruHashMap)?,
+            heard: source.typed(map::HEARD, Map::Array)?,
             notes,
             checks,
             descriptors,

@@ -39,6 +39,7 @@ pub(super) const BUILD: &str = env!("ARPGUARD_PROGRAMS");
 
 const MAPS: &[&str] = &[
     map::SHAPE,
+    map::SIEVE,
     map::ADDRESSES,
     map::PREFIXES,
     map::LOCAL,
@@ -51,6 +52,7 @@ const MAPS: &[&str] = &[
     map::EVENTS,
     map::METERS,
     map::CLAIMS,
+    map::HEARD,
     map::REQUESTS,
 ];
 
@@ -62,6 +64,7 @@ const WRITTEN: &[&str] = &[
     map::EVENTS,
     map::METERS,
     map::CLAIMS,
+    map::HEARD,
     map::REQUESTS,
 ];
 

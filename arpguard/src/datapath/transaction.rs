@@ -4,7 +4,7 @@
 //! way. A process that dies leaves the pin, and the next writer puts everything back. What is
 //! written in which order, there and back, [`script()`] says.
 
-use std::{io, path::PathBuf};
+use std::{io, net::Ipv4Addr, path::PathBuf};
 
 use arpguard_common::abi::{Key, Rule, Shape};
 use aya::maps::{HashMap, Map, MapData};
@@ -61,15 +61,32 @@ pub(super) fn commit(
     }
     journal.remember_shape(before)?;
     let armed = journal.arm(pins)?;
+    let removes = changes.iter().any(|change| change.rule.is_none());
+    let finish = |maps: &mut Maps| if removes { maps.close_sieve() } else { Ok(()) };
     // While the journal is there, the next writer undoes the change: so without removing it, the
     // change has failed.
-    match perform(maps, &script.writes, step).and_then(|()| armed.disarm()) {
+    let done = maps
+        .open_sieve(single(changes))
+        .and_then(|()| perform(maps, &script.writes, step))
+        .and_then(|()| finish(maps))
+        .and_then(|()| armed.disarm());
+    match done {
         Ok(()) => Ok(script.undo),
         Err(error) => {
             armed.roll_back(maps)?;
             Err(error)
         }
     }
+}
+
+/// The single addresses that get a rule.
+fn single(changes: &[Change]) -> impl Iterator<Item = Ipv4Addr> {
+    let gets_one =
+        |change: &&Change| change.rule.is_some() && change.place.prefix.prefix_len() == 32;
+    changes
+        .iter()
+        .filter(gets_one)
+        .map(|change| change.place.prefix.addr())
 }
 
 fn perform(
@@ -218,6 +235,7 @@ impl Armed {
         // and what the shape tells now.
         let most = sum(before, maps.shape());
         let script = script(&changes, most, |place| maps.rule(place));
+        maps.open_sieve(single(&changes))?;
         perform(maps, &script.writes, &mut |_| Ok(()))?;
         maps.set_shape(before)?;
         self.disarm()

@@ -7,13 +7,13 @@
 use std::{borrow::Cow, io};
 
 use arpguard_common::{
-    abi::{CLAIM_LEN, counted, map, program},
+    abi::{CLAIM_LEN, HeardSlots, counted, map, program},
     frame::{ETHERTYPE_8021AD, ETHERTYPE_8021Q, TAG_LEN},
     verdict::{Decider, Direction, Reason},
 };
 use aya::{
     Ebpf,
-    maps::{HashMap, MapError},
+    maps::{Array, HashMap, MapError},
     programs::{Program, ProgramError, TestRun as _, TestRunOptions, TestRunResult},
     sys::SyscallError,
 };
@@ -133,6 +133,11 @@ impl Datapath {
     fn copy_claims(&self, object: &mut Ebpf, device: &Device) -> Result<()> {
         let tried =
             |cause: &(dyn std::error::Error + 'static)| Error::from_cause(RUN, &device.name, cause);
+        if let Some(map) = object.map_mut(map::HEARD) {
+            let mut heard: Array<_, HeardSlots> =
+                map.try_into().map_err(|cause: MapError| tried(&cause))?;
+            maps::look_for_any(&mut heard).map_err(|cause| tried(&cause))?;
+        }
         let Some(map) = object.map_mut(map::CLAIMS) else {
             return Ok(());
         };

@@ -1,6 +1,6 @@
 //! The pinned maps, written from what was drawn.
 
-use arpguard_common::abi::{CLAIM_LEN, Device, Extent, Key, map};
+use arpguard_common::abi::{CLAIM_LEN, Device, Extent, HeardSlots, Key, Sieve, map};
 use aya::maps::{Array, HashMap, LpmTrie, Map, MapData, MapError, lpm_trie};
 
 use super::tables::{Drawn, Place, key};
@@ -11,7 +11,9 @@ type Bytes = [u8; 8];
 /// The maps that hold policy. Whoever else would write them is not there.
 pub struct Maps {
     shape: Array<MapData, [u32; Extent::WORDS]>,
+    sieve: Array<MapData, [u64; Sieve::WORDS]>,
     claims: HashMap<MapData, Bytes, [u8; CLAIM_LEN]>,
+    heard: Array<MapData, HeardSlots>,
     addresses: HashMap<MapData, Bytes, Bytes>,
     prefixes: LpmTrie<MapData, Bytes, Bytes>,
     local: LpmTrie<MapData, Bytes, Bytes>,
@@ -28,7 +30,9 @@ impl Maps {
     pub fn open(pins: &Pins) -> Self {
         Self {
             shape: pins.map(map::SHAPE, Map::Array),
+            sieve: pins.map(map::SIEVE, Map::Array),
             claims: pins.map(map::CLAIMS, Map::LruHashMap),
+            heard: pins.map(map::HEARD, Map::Array),
             addresses: pins.map(map::ADDRESSES, Map::HashMap),
             prefixes: pins.map(map::PREFIXES, Map::LpmTrie),
             local: pins.map(map::LOCAL, Map::LpmTrie),
@@ -54,6 +58,7 @@ impl Maps {
         for key in self.claims.keys().collect::<Result<Vec<_>, _>>()? {
             self.claims.remove(&key)?;
         }
+        self.heard.set(0, [0; size_of::<HeardSlots>()], 0)?;
         self.devices.clear()?;
         for key in self.stations.keys().collect::<Result<Vec<_>, _>>()? {
             self.stations.remove(&key)?;
@@ -67,10 +72,12 @@ impl Maps {
     }
 
     fn fill(&mut self, drawn: &Drawn) -> Result<(), MapError> {
+        let mut sieve = Sieve::EMPTY;
         for (place, rule) in &drawn.rules {
             let bytes = rule.to_bytes();
             match *place {
                 (slot, 32, address) => {
+                    sieve.open(address);
                     let key = key(slot, address).to_bytes();
                     self.addresses.insert(key, bytes, 0)?;
                 }
@@ -84,6 +91,7 @@ impl Maps {
             self.devices.set(*device, Device::new(*mac))?;
             self.stations.insert(mac.pack().to_ne_bytes(), device, 0)?;
         }
+        self.sieve.set(0, sieve.to_words(), 0)?;
         self.shape.set(0, Extent::of(drawn.shape()).to_words(), 0)
     }
 }

@@ -1,7 +1,7 @@
 //! Who is seen to have the addresses that policies are about.
 
-use arpguard_common::abi::{CLAIM_LEN, Claim, Key, map};
-use aya::maps::{HashMap, MapData};
+use arpguard_common::abi::{CLAIM_LEN, Claim, HeardSlots, Key, map};
+use aya::maps::{Array, HashMap, MapData, MapError};
 use nix::errno::Errno;
 
 use super::{Bytes, Maps, absent_is_fine, unreadable};
@@ -11,6 +11,16 @@ use crate::{
 };
 
 pub(in crate::datapath) type ClaimMap = HashMap<MapData, Bytes, [u8; CLAIM_LEN]>;
+
+pub(in crate::datapath) type HeardMap = Array<MapData, HeardSlots>;
+
+/// Has programs look for a claim of any address: they write what they have heard themselves.
+pub(in crate::datapath) fn look_for_any<M>(heard: &mut Array<M, HeardSlots>) -> Result<(), MapError>
+where
+    M: std::borrow::BorrowMut<MapData>,
+{
+    heard.set(0, [1; size_of::<HeardSlots>()], 0)
+}
 
 impl Maps {
     /// The last claim of an address on a device, by another station than the device itself.
@@ -32,6 +42,10 @@ impl Maps {
     /// # Errors
     /// Where the kernel refuses.
     pub(in crate::datapath) fn set_claims(&mut self, claims: &[(Key, Claim)]) -> Result<()> {
+        if !claims.is_empty() {
+            fault::step("map/heard", || look_for_any(&mut self.heard))
+                .map_err(|cause| Error::from_cause("write", map::HEARD, &cause))?;
+        }
         for (key, claim) in claims {
             let (key, claim) = (key.to_bytes(), claim.to_bytes());
             fault::step("map/claim", || self.claims.insert(key, claim, 0))
