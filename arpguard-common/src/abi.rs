@@ -189,8 +189,10 @@ impl Key {
 }
 
 /// What is known of a guarded device.
+///
+/// It is read as one number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(C)]
+#[repr(C, align(8))]
 pub struct Device {
     /// Its hardware address.
     pub mac: Mac,

@@ -16,6 +16,10 @@ pub const ETHERTYPE_8021AD: u16 = 0x88a8;
 pub const MAX_TAGS: usize = 4;
 /// Length in bytes of one tag: its EtherType and its TCI.
 pub const TAG_LEN: usize = 4;
+/// The EtherTypes as a frame has them, so that none has to be turned round.
+const ARP: u16 = ETHERTYPE_ARP.to_be();
+const TAG: u16 = ETHERTYPE_8021Q.to_be();
+const SERVICE_TAG: u16 = ETHERTYPE_8021AD.to_be();
 /// Where in a frame the first EtherType is.
 const ETHERTYPE_AT: usize = EthHdr::LEN - size_of::<u16>();
 /// The bits of a TCI that are the VLAN identifier.
@@ -66,24 +70,26 @@ pub struct Place {
 pub fn find_arp<F: Frame + ?Sized>(frame: &F) -> Option<Place> {
     // The bits of all TCIs, in wire order: what matters is whether one is set in any.
     let mut tci = frame.offloaded_tag().unwrap_or(0).to_be_bytes();
-    let mut at = ETHERTYPE_AT;
+    let mut ethertype = u16::from_ne_bytes(frame.read(ETHERTYPE_AT)?);
+    let mut at = EthHdr::LEN;
     // Not an inclusive range, which keeps a flag for its end.
     for tags in 0..MAX_TAGS + 1 {
-        let ethertype = u16::from_be_bytes(frame.read(at)?);
-        at += size_of::<u16>();
-        if ethertype == ETHERTYPE_ARP {
-            return Some(Place {
-                at,
-                tags,
-                vlan: u16::from_be_bytes(tci) & VID_MASK != 0,
-            });
+        match ethertype {
+            ARP => {
+                return Some(Place {
+                    at,
+                    tags,
+                    vlan: u16::from_be_bytes(tci) & VID_MASK != 0,
+                });
+            }
+            TAG | SERVICE_TAG => {}
+            _ => return None,
         }
-        if ethertype != ETHERTYPE_8021Q && ethertype != ETHERTYPE_8021AD {
-            return None;
-        }
-        let [high, low] = frame.read(at)?;
+        // The TCI, and the EtherType of what is behind it.
+        let [high, low, next @ ..] = frame.read::<TAG_LEN>(at)?;
         tci = [tci[0] | high, tci[1] | low];
-        at += size_of::<u16>();
+        ethertype = u16::from_ne_bytes(next);
+        at += TAG_LEN;
     }
     None
 }

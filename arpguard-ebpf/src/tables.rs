@@ -94,8 +94,8 @@ impl Tables for Maps {
             // SAFETY: as in `exact`.
             unsafe { DEVICES.get(device) }
         };
-        let known = known.and_then(|known| Device::from_bytes(known.to_bytes()));
-        known.map(|device| device.mac)
+        let number = known.map_or(0, |device| u64::from_ne_bytes(device.to_bytes()));
+        Device::from_bytes(number.to_ne_bytes()).map(|device| device.mac)
     }
 }
 

@@ -1,6 +1,6 @@
 //! XDP: received frames, before the kernel has made anything of them.
 
-use core::net::Ipv4Addr;
+use core::{hint::black_box, net::Ipv4Addr};
 
 use arpguard_common::{
     frame::{self, Frame, MAX_TAGS, Place, TAG_LEN},
@@ -58,8 +58,11 @@ pub(crate) fn receive(ctx: &XdpContext) -> u32 {
 #[inline(always)]
 fn answer(frame: &Packet<'_>, place: Place, raw: Raw, mac: Mac) -> Option<()> {
     frame.window::<FRAME_LEN>(0)?.0 = raw.reply(mac);
+    // Else the compiler keeps an answer to each of these comparisons from the first tag on, and what is not
+    // ARP would pay for that.
+    let tags = black_box(place.tags);
     for tag in 0..MAX_TAGS {
-        if tag < place.tags {
+        if tag < tags {
             frame.window::<TAG_LEN>(FRAME_LEN + tag * TAG_LEN)?.0 = [0; TAG_LEN];
         }
     }
