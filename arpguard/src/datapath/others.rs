@@ -3,7 +3,7 @@
 use aya::programs::loaded_programs;
 use nix::errno::Errno;
 
-use super::{Egress, Hook, clsact, hooks::Side, sys};
+use super::{Egress, Hook, attach::is_unknown, clsact, hooks::Side, sys};
 use crate::{
     device::Device,
     error::{Error, Result, errno},
@@ -29,6 +29,22 @@ pub fn name(program: u32) -> Option<String> {
     let mut loaded = loaded_programs().flatten();
     let found = loaded.find(|one| one.id() == program)?;
     found.name_as_str().map(str::to_owned)
+}
+
+/// A program in words, by its number and its name where that is known.
+pub fn described(program: u32, name: Option<&str>) -> String {
+    let name = name.map(|name| format!("{name:?} "));
+    format!("{}(id {program})", name.unwrap_or_default())
+}
+
+/// The TC hook that this kernel has for arpguard; `None` where it does not tell this process.
+pub fn tc_hook() -> Option<Egress> {
+    const NO_DEVICE: u32 = 0;
+    match sys::attached(NO_DEVICE, Hook::Tc(Side::Ingress).attach_type()) {
+        Ok(_) => Some(Egress::Tcx),
+        Err(cause) if errno(&cause) == Some(Errno::ENODEV) => Some(Egress::Tcx),
+        Err(cause) => is_unknown(&cause).then_some(Egress::Clsact),
+    }
 }
 
 /// The programs of others on the TC hooks of a device. Those with arpguard's names are arpguard's.
@@ -62,13 +78,10 @@ pub async fn others(netlink: &Netlink, device: &Device) -> Result<Vec<Other>> {
 }
 
 fn tcx(device: &Device, hook: Hook) -> Result<Vec<u32>> {
-    sys::attached(device.index, hook.attach_type()).or_else(|cause| match errno(&cause) {
+    let tried = |cause| Error::from_cause("read the TCX programs", &device.name, &cause);
+    sys::attached(device.index, hook.attach_type()).or_else(|cause| match is_unknown(&cause) {
         // Before Linux 6.6 there is no such hook.
-        Some(Errno::EINVAL | Errno::EOPNOTSUPP) => Ok(Vec::new()),
-        _ => Err(Error::from_cause(
-            "read the TCX programs",
-            &device.name,
-            &cause,
-        )),
+        true => Ok(Vec::new()),
+        false => Err(tried(cause)),
     })
 }

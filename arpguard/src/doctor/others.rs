@@ -1,7 +1,10 @@
 //! Programs of others that are attached to a device already.
 
 use super::{Facts, Finding, Guard, Severity, State};
-use crate::{datapath::Other, device::Device};
+use crate::{
+    datapath::{Other, described},
+    device::Device,
+};
 
 pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
     let of = |device| [other_xdp(facts, device), other_tc(facts, device)];
@@ -22,8 +25,7 @@ fn other_xdp(facts: &Facts, device: &Device) -> Option<Finding> {
     let unguarded = Guard::default();
     let guard = facts.guards.get(&device.name).unwrap_or(&unguarded);
     let found = device.xdp.as_ref().filter(|_| is_foreign(guard, device))?;
-    let named = facts.xdp.get(&found.program);
-    let named = named.map_or_else(String::new, |name| format!("{name:?} "));
+    let name = facts.xdp.get(&found.program).map(String::as_str);
     let then = match guard.ingress {
         Some(_) => "judges the rest at the TC hook",
         None => "would judge the rest at the TC hook",
@@ -33,8 +35,8 @@ fn other_xdp(facts: &Facts, device: &Device) -> Option<Finding> {
         severity: Severity::Note,
         subject: device.name.clone(),
         what: format!(
-            "the XDP program {named}(id {}) is attached, which is not arpguard's",
-            found.program
+            "the XDP program {} is attached, which is not arpguard's",
+            described(found.program, name)
         ),
         why: format!(
             "it sees frames first: what it answers itself arpguard cannot keep back, and {then}"
