@@ -882,19 +882,25 @@ fn another_xdp_program_is_told_without_a_command() {
 fn what_others_have_attached_is_told_before_arpguard_is_loaded() {
     let (server, _peer) = real_server();
     // A program that is not BPF's is told by its kind.
-    server.sh("tc qdisc add dev eth0 clsact");
-    let mut tc = server.command("tc");
-    let filter = "filter add dev eth0 ingress bpf direct-action bytecode";
-    tc.args(filter.split(' ')).arg("1,6 0 0 0");
-    assert!(Output::of(&mut tc).success());
-    let (status, found) = examine(&server);
-    assert_eq!(
-        (status, checks(&found)),
-        (0, vec![("other_tc", "note", "eth0")])
-    );
-    let what = "TC programs of others are attached: \"bpf\" (clsact, received)";
-    assert_eq!(found[0]["what"], what);
-    server.sh("tc qdisc del dev eth0 clsact");
+    for qdisc in ["clsact", "ingress"] {
+        server.sh(&format!("tc qdisc add dev eth0 {qdisc}"));
+        let mut tc = server.command("tc");
+        let filter = "filter add dev eth0 ingress bpf direct-action bytecode";
+        tc.args(filter.split(' ')).arg("1,6 0 0 0");
+        assert!(Output::of(&mut tc).success());
+        let (status, found) = examine(&server);
+        let found: Vec<_> = found
+            .into_iter()
+            .filter(|one| one["check"] != "ingress_qdisc")
+            .collect();
+        assert_eq!(
+            (status, checks(&found)),
+            (0, vec![("other_tc", "note", "eth0")])
+        );
+        let what = format!("TC programs of others are attached: \"bpf\" ({qdisc}, received)");
+        assert_eq!(found[0]["what"], what);
+        server.sh(&format!("tc qdisc del dev eth0 {qdisc}"));
+    }
     let xdp = Program::returning(Kind::Xdp, XDP_PASS).attach(&server, "eth0");
     let told = |found: &[Value]| found[0]["what"].as_str().unwrap().to_owned();
     let (_, found) = examine(&server);
@@ -922,6 +928,26 @@ fn what_others_have_attached_is_told_before_arpguard_is_loaded() {
         "{what}"
     );
     drop(tcx);
+}
+
+#[test]
+fn an_ingress_qdisc_is_found_where_clsact_would_have_its_place() {
+    let (server, _peer) = real_server();
+    server.sh("tc qdisc add dev eth0 ingress");
+    let told = hooks(&server, "eth0");
+    if has(Feature::Tcx) {
+        // It is in nobody's way.
+        assert_eq!(examine(&server), (0, Vec::new()));
+        assert_eq!(texts(&told, "auto"), ["tcx"]);
+        return;
+    }
+    for field in ["can", "may", "auto"] {
+        assert_eq!(texts(&told, field), [""; 0], "{told:#}");
+    }
+    let hide = || server.arpguard(&["hide", VIP]).success();
+    assert!(!hide());
+    cured(&server, "ingress_qdisc", "warning", &[]);
+    assert!(hide());
 }
 
 #[test]

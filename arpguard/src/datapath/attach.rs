@@ -271,10 +271,11 @@ impl Datapath {
             ..before.clone()
         };
         self.maps.set_note(device.index, &own)?;
-        if !clsact::add(netlink, device).await? {
+        let added = clsact::add(netlink, device).await;
+        if !matches!(added, Ok(true)) {
             self.maps.set_note(device.index, &before)?;
         }
-        Ok(())
+        added.map(drop)
     }
 
     fn link(&self, device: &Device, hook: Hook, flags: u32) -> io::Result<OwnedFd> {

@@ -3,7 +3,13 @@
 use aya::programs::loaded_programs;
 use nix::errno::Errno;
 
-use super::{Egress, Hook, attach::is_unknown, clsact, hooks::Side, sys};
+use super::{
+    Egress, Hook,
+    attach::is_unknown,
+    clsact::{self, Qdisc},
+    hooks::Side,
+    sys,
+};
 use crate::{
     device::Device,
     error::{Error, Result, errno},
@@ -15,8 +21,8 @@ use crate::{
 pub struct Other {
     /// Whether it sees what is sent, else what is received.
     pub is_sent: bool,
-    /// The hook.
-    pub hook: Egress,
+    /// The hook: TCX, or the qdisc that has it.
+    pub hook: &'static str,
     /// The name of the program, or the kind of a filter that is none; `None` where the kernel tells
     /// this process no names.
     pub name: Option<String>,
@@ -47,6 +53,14 @@ pub fn tc_hook() -> Option<Egress> {
     }
 }
 
+/// Whether an ingress qdisc is where a device would have a clsact qdisc.
+///
+/// # Errors
+/// Where the kernel does not tell.
+pub async fn lacks_clsact(netlink: &Netlink, device: &Device) -> Result<bool> {
+    Ok(clsact::qdisc(netlink, device).await? == Some(Qdisc::Ingress))
+}
+
 /// The programs of others on the TC hooks of a device. Those with arpguard's names are arpguard's.
 ///
 /// # Errors
@@ -58,15 +72,15 @@ pub async fn others(netlink: &Netlink, device: &Device) -> Result<Vec<Other>> {
         for program in tcx(device, own)? {
             others.push(Other {
                 is_sent,
-                hook: Egress::Tcx,
+                hook: Egress::Tcx.name(),
                 name: name(program),
                 program: Some(program),
             });
         }
-        for (name, program) in clsact::all(netlink, device, side).await? {
+        for (qdisc, name, program) in clsact::all(netlink, device, side).await? {
             others.push(Other {
                 is_sent,
-                hook: Egress::Clsact,
+                hook: qdisc.name(),
                 name: Some(name),
                 program,
             });

@@ -82,6 +82,9 @@ pub struct Facts {
     pub native: BTreeMap<u32, Native>,
     /// The TC hook that the kernel has; `None` where it does not tell this process.
     pub tc: Option<Egress>,
+    /// The names of the devices that have an ingress qdisc in the place of clsact. Where the kernel
+    /// has TCX, nobody asks.
+    pub lacks_clsact: BTreeSet<String>,
     /// What is known of the drivers of devices and their ports.
     pub hardware: BTreeMap<String, Hardware>,
     /// What is the host's by a route of type `local`, with the interface index of the route's device.

@@ -2,7 +2,10 @@
 
 use serde::Serialize;
 
-use super::{Facts, State, hardware, others::is_foreign};
+use super::{
+    Facts, State, hardware,
+    others::{is_foreign, is_in_the_way},
+};
 use crate::{
     datapath::{Choice, Egress, Ingress, Mode, described},
     device::Device,
@@ -21,7 +24,7 @@ pub struct Hooks {
     /// What its driver says of native XDP; `None` where the kernel does not know.
     pub native: Option<Native>,
     /// The hooks for received frames that can be had: native XDP, generic, the TC hook. The last one is
-    /// also that for sent frames.
+    /// also that for sent frames. Empty where sent frames cannot be judged.
     pub can: Vec<&'static str>,
     /// Those that only trying tells of.
     pub may: Vec<&'static str>,
@@ -105,6 +108,12 @@ fn of(facts: &Facts, device: &Device) -> Hooks {
         // The program may be arpguard's.
         (auto, why) = (Vec::new(), String::new());
     }
+    let mut may: Vec<_> = is_open.then_some(native_xdp).into_iter().collect();
+    if is_in_the_way(facts, device) {
+        // The hook for sent frames is taken first.
+        (can, may, auto) = (Vec::new(), Vec::new(), Vec::new());
+        why = "an ingress qdisc is in the place of clsact".to_owned();
+    }
     let kind = device.kind.clone();
     Hooks {
         device: device.name.clone(),
@@ -114,7 +123,7 @@ fn of(facts: &Facts, device: &Device) -> Hooks {
         mtu: Some(hardware.mtu).filter(|mtu| *mtu != 0),
         native,
         can,
-        may: is_open.then_some(native_xdp).into_iter().collect(),
+        may,
         guarded: guard.ingress,
         auto,
         why,
@@ -272,6 +281,14 @@ mod tests {
         assert_eq!(told.can, ["xdp-native", "xdp-generic", "tc"]);
         assert_eq!(told.guarded.as_deref(), Some("xdp-native"));
         assert_eq!((told.auto, told.why.as_str()), (vec![], "as told"));
+        // Sent frames cannot be judged.
+        facts.lacks_clsact = ["eth0".to_owned()].into();
+        facts.tc = Some(Egress::Tcx);
+        assert_eq!(only(&facts).can, ["xdp-native", "xdp-generic", "tcx"]);
+        facts.tc = Some(Egress::Clsact);
+        let told = only(&facts);
+        assert_eq!((told.can, told.may, told.auto), (vec![], vec![], vec![]));
+        assert_eq!(told.why, "an ingress qdisc is in the place of clsact");
         // Without the system call nothing can be had.
         facts.lacks_bpf = true;
         assert_eq!(hooks(&facts), []);

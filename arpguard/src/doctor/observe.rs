@@ -7,7 +7,7 @@ use ipnet::Ipv4Net;
 use super::{Facts, Guard, Rule, State, agent, daemons, subnets};
 use crate::{
     control,
-    datapath::{self, Reader, Store},
+    datapath::{self, Egress, Reader, Store},
     device::Device,
     error::{Error, Result},
     host::{
@@ -120,6 +120,10 @@ async fn programs(netlink: &Netlink, facts: &mut Facts) -> Result<()> {
         let program = device.xdp.as_ref().map(|found| found.program);
         let named = program.and_then(|program| Some((program, datapath::name(program)?)));
         facts.xdp.extend(named);
+        let needs_clsact = facts.tc == Some(Egress::Clsact);
+        if needs_clsact && datapath::lacks_clsact(netlink, &device).await? {
+            facts.lacks_clsact.insert(device.name.clone());
+        }
         let others = datapath::others(netlink, &device).await?;
         facts.others.insert(device.name, others);
     }

@@ -1,19 +1,55 @@
 //! Programs of others that are attached to a device already.
 
-use super::{Facts, Finding, Guard, Severity, State};
+use super::{Cure, Facts, Finding, Guard, Severity, State, cure::word};
 use crate::{
-    datapath::{Other, described},
+    datapath::{Egress, INGRESS, Other, described},
     device::Device,
 };
 
 pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
-    let of = |device| [other_xdp(facts, device), other_tc(facts, device)];
+    let of = |device| {
+        [
+            ingress_qdisc(facts, device),
+            other_xdp(facts, device),
+            other_tc(facts, device),
+        ]
+    };
     facts.speaking().flat_map(of).flatten().collect()
 }
 
 /// Whether the XDP program of a device is not arpguard's.
 pub(super) fn is_foreign(guard: &Guard, device: &Device) -> bool {
     device.xdp.is_some() && !guard.is_xdp()
+}
+
+/// Whether a device cannot be guarded, as the kernel has no other hook for sent frames than clsact.
+pub(super) fn is_in_the_way(facts: &Facts, device: &Device) -> bool {
+    facts.tc == Some(Egress::Clsact) && facts.lacks_clsact.contains(&device.name)
+}
+
+/// An ingress qdisc, which has the place of clsact.
+fn ingress_qdisc(facts: &Facts, device: &Device) -> Option<Finding> {
+    if !is_in_the_way(facts, device) {
+        return None;
+    }
+    let others = facts.others.get(&device.name);
+    let is_empty = others.is_some_and(|others| others.iter().all(|one| one.hook != INGRESS));
+    let name = word(&device.name);
+    let cure = Cure::Host(vec![
+        format!("tc qdisc del dev {name} ingress"),
+        format!("tc qdisc add dev {name} clsact"),
+    ]);
+    Some(Finding {
+        check: "ingress_qdisc",
+        severity: Severity::Warning,
+        subject: device.name.clone(),
+        what: "it has an ingress qdisc, so it cannot be guarded".to_owned(),
+        why: "before Linux 6.6 sent frames are judged in a clsact qdisc, whose place that has; a \
+              clsact qdisc takes its filters"
+            .to_owned(),
+        // Its filters would be gone with it.
+        cure: is_empty.then_some(cure),
+    })
 }
 
 /// Another XDP program, which frames meet first.
@@ -56,7 +92,7 @@ fn other_tc(facts: &Facts, device: &Device) -> Option<Finding> {
             } else {
                 &guard.ingress
             };
-            hook.as_deref() == Some(other.hook.name())
+            hook.as_deref() == Some(other.hook)
         };
         other.name.is_none() && (facts.state != State::Read || guard.is_some_and(own))
     };
@@ -83,6 +119,6 @@ fn text(other: &Other) -> String {
         "{}({}{}, {way})",
         name.unwrap_or_default(),
         id.unwrap_or_default(),
-        other.hook.name()
+        other.hook
     )
 }

@@ -49,7 +49,10 @@ fn can(hooks: &Hooks, names: &[&str]) -> String {
         [] => String::new(),
         about => format!(" ({})", about.join(", ")),
     };
-    format!("{names}{about}: {} can attach{may}", listed(&can))
+    match can.as_slice() {
+        [] => format!("{names}{about}: nothing can attach: {}", hooks.why),
+        can => format!("{names}{about}: {} can attach{may}", listed(can)),
+    }
 }
 
 /// A hook, and of native XDP on which frames.
@@ -115,17 +118,24 @@ mod tests {
 
     #[test]
     fn devices_that_are_alike_are_told_together_as_wide_as_the_terminal() {
+        let taken = Hooks {
+            device: "eth3".to_owned(),
+            why: "an ingress qdisc is in the place of clsact".to_owned(),
+            ..Hooks::default()
+        };
         let quiet = Hooks {
             device: "eth1".to_owned(),
             can: vec!["tc"],
             ..Hooks::default()
         };
-        let devices = vec![nic("eth0"), quiet, nic("eth2")];
+        let devices = vec![nic("eth0"), quiet, nic("eth2"), taken];
         let wide = "\
 device   eth0, eth2 (ena, MTU 9001): xdp-generic and tcx can attach; whether xdp-native can, only trying tells: its driver has one buffer for a frame
          by itself arpguard tries xdp-native, then xdp-generic
 
 device   eth1: tc can attach
+
+device   eth3: nothing can attach: an ingress qdisc is in the place of clsact
 
 0 serious, 0 warnings, 0 notes
 ";
@@ -141,6 +151,9 @@ device   eth0, eth2 (ena, MTU 9001): xdp-generic
          then xdp-generic
 
 device   eth1: tc can attach
+
+device   eth3: nothing can attach: an ingress
+         qdisc is in the place of clsact
 
 0 serious, 0 warnings, 0 notes
 ";
