@@ -8,7 +8,7 @@ use std::{
     env, fs,
     os::unix::fs::symlink,
     path::PathBuf,
-    process::{Child, Command, Stdio},
+    process::{Child, Command},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -19,7 +19,7 @@ use arpguard_tests::{
     former::lay_out,
     kernel::{Feature, has, lacks, tc_hook, veth_hooks},
     lab::{Namespace, Output, Port, Wire, arpguard, faulty, skip},
-    running::{Agent, Directory, eventually},
+    running::{Agent, Directory, eventually, holding},
     server::{pins, real_server},
 };
 use nix::sys::signal::Signal;
@@ -1172,31 +1172,11 @@ fn an_agent_that_holds_the_state_is_asked() {
     server.sh("ip addr add 192.168.18.101/32 dev lo");
     let directory = Directory::new("doctor-held");
     let socket = directory.file("sock");
-    let script = format!(
-        "umount -l /sys/fs/bpf; exec setpriv --bounding-set -sys_admin {} --socket {socket} \
-         run --hide 192.168.18.102",
-        arpguard().display()
-    );
-    let mut command = server.command("unshare");
-    command.args([
-        "-m",
-        "-p",
-        "-f",
-        "--kill-child",
-        "--mount-proc",
-        "sh",
-        "-c",
-        &script,
-    ]);
-    command.stderr(Stdio::null());
-    let _agent = Agent::of(command);
+    let _agent = holding(&server, &socket, "192.168.18.102");
     let ask = |verb: &[&str]| {
         let mut command = server.command(arpguard());
         Output::of(command.args(["--socket", &socket, "-o", "json"]).args(verb))
     };
-    eventually("the agent guards", || {
-        ask(&["list"]).stdout.contains("192.168.18.102")
-    });
     let (status, found) = diagnosis(&ask(&["doctor"]));
     assert_eq!(
         (status, checks(&found)),
