@@ -7,6 +7,7 @@
 
 mod attach;
 mod bpffs;
+mod choice;
 mod clsact;
 mod events;
 mod former;
@@ -40,10 +41,12 @@ use nix::errno::Errno;
 pub use self::{
     attach::REFUSED,
     bpffs::Pins,
+    choice::Choice,
+    clsact::INGRESS,
     events::{Events, Interest},
     hooks::{Attached, Egress, Ingress, Mode},
     maps::{Checks, Known, Left, Maps, Totals},
-    others::{Other, name, others},
+    others::{Other, described, lacks_clsact, name, others, tc_hook},
     requests::Requests,
     script::{Script, Write, script, table},
     store::{Held, Keeper, Store},

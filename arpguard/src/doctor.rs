@@ -11,6 +11,7 @@ mod facts;
 mod finding;
 mod guards;
 mod hardware;
+mod hooks;
 mod kernel;
 mod observe;
 mod others;
@@ -26,6 +27,7 @@ pub use self::{
     cure::{Cure, Place},
     facts::{Facts, Guard, State, Vip},
     finding::{Finding, Severity},
+    hooks::{Hooks, hooks},
     observe::{Source, observe},
     policy::{Policy, Rule},
 };

@@ -5,6 +5,8 @@
 mod addresses;
 mod children;
 mod devices;
+pub mod drivers;
+pub mod generic;
 mod hardware;
 pub mod message;
 mod names;
@@ -20,6 +22,7 @@ use std::net::Ipv4Addr;
 
 pub use self::{
     children::{Child, Children},
+    drivers::{Native, drivers},
     hardware::Hardware,
     names::Names,
     neighbours::{Proxy, neighbours, proxied, proxies},

@@ -1,7 +1,7 @@
 //! What the kernel that runs has, asked of the kernel itself: versions say little of kernels to which
 //! features were brought back.
 
-use std::{fmt, io};
+use std::{fmt, io, process::Command};
 
 use nix::errno::Errno;
 
@@ -19,6 +19,8 @@ pub enum Feature {
     XdpFrags,
     /// Test runs of XDP whose frames go where the program sends them (Linux 5.18).
     LiveFrames,
+    /// Telling what drivers have of XDP: the family `netdev` of generic netlink (Linux 6.3).
+    DriverFeatures,
     /// TCX (Linux 6.6).
     Tcx,
 }
@@ -29,6 +31,7 @@ impl fmt::Display for Feature {
             Self::XdpContext => "context for a test run of XDP",
             Self::XdpFrags => "multi-buffer XDP",
             Self::LiveFrames => "test runs of XDP with live frames",
+            Self::DriverFeatures => "word of what drivers have of XDP",
             Self::Tcx => "TCX",
         })
     }
@@ -49,6 +52,14 @@ impl Feature {
             }
             Self::XdpFrags => Program::try_load_frags(&drop_all).map(drop),
             Self::LiveFrames => Program::load(Kind::Xdp, &drop_all).try_live(&frame, 1),
+            Self::DriverFeatures => {
+                let mut genl = Command::new("genl");
+                genl.args(["ctrl", "get", "name", "netdev"]);
+                match genl.output()?.status.success() {
+                    true => Ok(()),
+                    false => Err(Errno::EINVAL.into()),
+                }
+            }
             Self::Tcx => bpf::query_tcx(),
         }
     }
@@ -87,4 +98,16 @@ pub fn lacks(feature: Feature) -> bool {
 /// Where this kernel attaches what it judges at the TC hook, as arpguard names it.
 pub fn tc_hook() -> &'static str {
     if has(Feature::Tcx) { "tcx" } else { "clsact" }
+}
+
+/// What this kernel tells of the hooks of a veth device, as arpguard words it.
+pub fn veth_hooks() -> String {
+    let tc = tc_hook();
+    match has(Feature::DriverFeatures) {
+        true => format!("xdp-native (multi-buffer), xdp-generic and {tc} can attach"),
+        false => format!(
+            "xdp-generic and {tc} can attach; whether xdp-native can, only trying tells: the kernel \
+             knows what drivers have from Linux 6.3 on"
+        ),
+    }
 }

@@ -13,7 +13,7 @@ use nix::{
     unistd::Pid,
 };
 
-use crate::lab::{Namespace, arpguard, patience};
+use crate::lab::{Namespace, Output, arpguard, patience};
 
 /// An agent under way; killed when dropped.
 #[derive(Debug)]
@@ -87,6 +87,32 @@ pub fn logging(server: &Namespace, arguments: &[&str], log: &str) -> Agent {
     let log = fs::File::create(log).unwrap();
     command.arg("run").args(arguments).stderr(log);
     Agent::of(command)
+}
+
+/// The command in a container, with these arguments: its own processes, no BPF file system, and no way
+/// to mount one, so that nothing can be pinned.
+pub fn contained(server: &Namespace, arguments: &[&str]) -> Command {
+    let script = "umount -l /sys/fs/bpf; exec setpriv --bounding-set -sys_admin \"$@\"";
+    let mut command = server.command("unshare");
+    command
+        .args(["-m", "-p", "-f", "--kill-child", "--mount-proc"])
+        .args(["sh", "-c", script, "sh"])
+        .arg(arpguard())
+        .args(arguments);
+    command
+}
+
+/// An agent in a container, where it hides this address and listens at `socket`.
+pub fn holding(server: &Namespace, socket: &str, vip: &str) -> Agent {
+    let mut command = contained(server, &["--socket", socket, "run", "--hide", vip]);
+    command.stderr(Stdio::null());
+    let agent = Agent::of(command);
+    eventually("the agent guards", || {
+        let mut list = server.command(arpguard());
+        let list = Output::of(list.args(["--socket", socket, "list"]));
+        list.stdout.contains(vip)
+    });
+    agent
 }
 
 /// A directory of a test's own, removed with it.

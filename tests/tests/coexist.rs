@@ -18,7 +18,7 @@ use arpguard_common::{
 };
 use arpguard_tests::{
     arp::{self, Frame},
-    lab::{Namespace, Port},
+    lab::{Namespace, Output, Port, faulty},
     pins::Pins,
     programs::xdp,
     server::{pins, real_server},
@@ -132,6 +132,39 @@ fn another_xdp_program_keeps_its_place_and_is_named() {
                 .contains(&format!("prog/xdp id {id} "))
         );
     }
+}
+
+/// An ingress qdisc takes filters for any hook, and runs them all on what is received.
+#[test]
+fn an_ingress_qdisc_in_the_place_of_clsact_is_told_and_stays() {
+    let (server, _peer) = real_server();
+    server.sh("tc qdisc add dev eth0 ingress");
+    let before = everything(&server);
+    for mode in ["auto", "tc", "native"] {
+        let mut command = server.command(faulty());
+        // As on a kernel without TCX.
+        command.env("ARPGUARD_FAULT", "every link/tcx fail 22");
+        let output = Output::of(command.args(["hide", "192.168.18.101", "--attach", mode]));
+        assert_eq!(
+            output.stderr,
+            "arpguard: add a clsact qdisc: eth0: an ingress qdisc is in its place, which has no hook \
+             for sent frames; move its filters: tc qdisc del dev IF ingress, tc qdisc add dev IF \
+             clsact, tc filter add dev IF ingress ...\n"
+        );
+        assert_eq!(output.status.code(), Some(1));
+        assert_eq!(everything(&server), before, "{mode}");
+    }
+    // One that comes to where clsact was is not taken for that.
+    server.sh("tc qdisc del dev eth0 ingress");
+    let mut command = server.command(faulty());
+    command.env("ARPGUARD_FAULT", "every link/tcx fail 22");
+    let output = Output::of(command.args(["hide", "192.168.18.101"]));
+    assert!(output.success(), "{output}");
+    server.sh("tc qdisc del dev eth0 clsact");
+    server.sh("tc qdisc add dev eth0 ingress");
+    assert!(hooks(&server).contains("not guarded"), "{}", hooks(&server));
+    server.guard("detach");
+    assert_eq!(everything(&server), before);
 }
 
 #[test]

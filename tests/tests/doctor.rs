@@ -8,7 +8,7 @@ use std::{
     env, fs,
     os::unix::fs::symlink,
     path::PathBuf,
-    process::{Child, Command, Stdio},
+    process::{Child, Command},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -17,10 +17,10 @@ use arpguard_tests::{
     arp,
     bpf::{Kind, Program, TC_NEXT, XDP_PASS},
     former::lay_out,
-    kernel::{Feature, lacks},
+    kernel::{Feature, has, lacks, tc_hook, veth_hooks},
     lab::{Namespace, Output, Port, Wire, arpguard, faulty, skip},
     programs::xdp,
-    running::{Agent, Directory, eventually},
+    running::{Agent, Directory, eventually, holding},
     server::{pins, real_server},
 };
 use nix::sys::signal::Signal;
@@ -39,6 +39,19 @@ fn diagnosis(output: &Output) -> (i32, Vec<Value>) {
     let all: Value = serde_json::from_str(&output.stdout).unwrap();
     let findings = all["findings"].as_array().unwrap().clone();
     (output.status.code().unwrap(), findings)
+}
+
+/// What is told of `eth0` before it is guarded, and that it all is.
+fn veth_ending(summary: &str) -> String {
+    let (hooks, tc) = (veth_hooks(), tc_hook());
+    format!(
+        "\
+device   eth0 (veth, MTU 1500): {hooks}
+         by itself arpguard takes {tc}: on veth XDP would copy every packet
+
+{summary}
+"
+    )
 }
 
 /// The checks that have found something, with their severities and subjects.
@@ -105,9 +118,151 @@ fn second(server: &Namespace, peer: &Namespace, name: &str) {
 #[test]
 fn a_healthy_real_server_has_nothing() {
     let (server, _peer) = real_server();
-    assert_eq!(server.guard("doctor"), "0 serious, 0 warnings, 0 notes\n");
+    assert_eq!(
+        server.guard("doctor"),
+        veth_ending("0 serious, 0 warnings, 0 notes")
+    );
     server.guard("hide 192.168.18.101 --rip 192.168.18.10 --add-to lo");
     assert_eq!(examine(&server), (0, Vec::new()));
+}
+
+/// What is told of the hooks of a device.
+fn hooks(server: &Namespace, device: &str) -> Value {
+    let output = server.guard(&format!("-o json doctor --dev {device}"));
+    let all: Value = serde_json::from_str(&output).unwrap();
+    let [hooks] = &all["devices"].as_array().unwrap()[..] else {
+        panic!("{all:#}");
+    };
+    hooks.clone()
+}
+
+fn texts(hooks: &Value, field: &str) -> Vec<String> {
+    let texts = hooks[field].as_array().unwrap().iter();
+    texts
+        .map(|text| text.as_str().unwrap().to_owned())
+        .collect()
+}
+
+/// The hook that received frames are judged at, of all there are.
+const HOOKS: [(&str, &[&str]); 3] = [
+    ("native", &["xdp-native"]),
+    ("generic", &["xdp-generic"]),
+    ("tc", &["tcx", "clsact"]),
+];
+
+#[test]
+fn what_can_be_attached_is_told_before_it_is() {
+    let (server, _peer) = real_server();
+    // With fewer queues than its peer, a veth device has no native XDP.
+    server.sh("ip link add narrow numrxqueues 1 numtxqueues 1 type veth peer name wide numrxqueues 2 numtxqueues 2");
+    server.sh("ip link add mv0 link eth0 type macvlan mode bridge");
+    for (tap, mtu) in [("tap0", 1500), ("tap1", 9000)] {
+        server.sh(&format!("ip tuntap add dev {tap} mode tap"));
+        server.sh(&format!("ip link set {tap} mtu {mtu}"));
+    }
+    // Device, what its driver says of native XDP, what `--attach auto` begins with.
+    let told = [
+        ("eth0", "multi-buffer", "tc"),
+        ("narrow", "none", "tc"),
+        ("tap0", "one-buffer", "native"),
+        ("tap1", "one-buffer", "native"),
+        ("mv0", "none", "tc"),
+    ];
+    for (device, native, auto) in told {
+        let told = hooks(&server, device);
+        let (can, may, tried) = (
+            texts(&told, "can"),
+            texts(&told, "may"),
+            texts(&told, "auto"),
+        );
+        let is = |word: &str, hook: &str| {
+            let own = HOOKS.iter().find(|(name, _)| *name == word);
+            own.is_some_and(|(_, names)| names.contains(&hook))
+        };
+        if has(Feature::DriverFeatures) {
+            assert_eq!(told["native"], native, "{told:#}");
+            assert!(is(auto, &tried[0]), "{auto}: {told:#}");
+        } else {
+            assert_eq!(told["native"], Value::Null, "{told:#}");
+            assert_eq!(may, ["xdp-native"], "{told:#}");
+        }
+        assert_eq!(told["guarded"], Value::Null);
+        // What was told is what then is.
+        let hide = |mode: &str| {
+            let words = [
+                "hide",
+                VIP,
+                "--rip",
+                "192.168.18.10",
+                "--dev",
+                device,
+                "--attach",
+                mode,
+            ];
+            server.arpguard(&words).success()
+        };
+        assert!(hide("auto"));
+        let guarded = hooks(&server, device);
+        let hook = guarded["guarded"].as_str().unwrap().to_owned();
+        assert!(tried.contains(&hook), "{hook}: {told:#}");
+        assert_eq!(texts(&guarded, "auto"), [""; 0]);
+        assert_eq!(texts(&guarded, "can"), can);
+        for (mode, names) in HOOKS {
+            let is_among = |all: &[String]| all.iter().any(|hook| names.contains(&hook.as_str()));
+            let had = hide(mode);
+            assert!(had || !is_among(&can), "{mode}: {told:#}");
+            assert!(!had || is_among(&can) || is_among(&may), "{mode}: {told:#}");
+        }
+        server.guard("detach");
+    }
+    // The whole of it, for people.
+    if has(Feature::DriverFeatures) {
+        let tc = tc_hook();
+        let mut command = server.command(arpguard());
+        let output =
+            Output::of(command.args(["doctor", "--dev", "tap0", "--dev", "tap1", "--dev", "mv0"]));
+        let text = format!(
+            "\
+device   mv0 (macvlan, MTU 1500): xdp-generic and {tc} can attach
+         by itself arpguard takes {tc}: its driver has no native XDP; generic XDP would get its frames without their VLAN tags
+
+device   tap0 (tun, MTU 1500): xdp-native (one buffer), xdp-generic and {tc} can attach
+         by itself arpguard takes xdp-native
+
+device   tap1 (tun, MTU 9000): xdp-generic and {tc} can attach; whether xdp-native can, only trying tells: its driver has one buffer for a frame
+         by itself arpguard tries xdp-native, then xdp-generic
+
+0 serious, 0 warnings, 0 notes
+"
+        );
+        assert_eq!(output.stdout, text);
+    }
+}
+
+#[test]
+fn beside_another_xdp_program_the_tc_hook_alone_can_be_had() {
+    let (server, _peer) = real_server();
+    let xdp = Program::returning(Kind::Xdp, XDP_PASS).attach(&server, "eth0");
+    let told = hooks(&server, "eth0");
+    for field in ["can", "auto"] {
+        assert_eq!(texts(&told, field), [tc_hook()], "{told:#}");
+    }
+    assert_eq!(texts(&told, "may"), [""; 0]);
+    let why = told["why"].as_str().unwrap();
+    assert!(
+        why.starts_with("the XDP program \"somebody_elses\" (id "),
+        "{why}"
+    );
+    for (mode, is_had) in [("native", false), ("generic", false), ("auto", true)] {
+        let output = server.arpguard(&["hide", VIP, "--attach", mode]);
+        assert_eq!(output.success(), is_had, "{output}");
+    }
+    let guarded = hooks(&server, "eth0");
+    assert_eq!(
+        (&guarded["guarded"], &guarded["why"]),
+        (&told["auto"][0], &told["why"])
+    );
+    drop(xdp);
 }
 
 #[test]
@@ -125,12 +280,9 @@ note     lo: net.ipv4.conf.lo.arp_ignore=1 does nothing
          no ARP comes or goes by it: what counts is the device that does, and the larger of its value and that of all
          $ sysctl -w net.ipv4.conf.lo.arp_ignore=0
 
-1 serious, 0 warnings, 1 note
 ";
-    assert_eq!(
-        (output.status.code(), output.stdout.as_str()),
-        (Some(3), text)
-    );
+    let text = text.to_owned() + &veth_ending("1 serious, 0 warnings, 1 note");
+    assert_eq!((output.status.code(), output.stdout), (Some(3), text));
     let output = Output::of(server.command(arpguard()).args(["doctor", "-o", "json"]));
     let json = r#"{
   "findings": [
@@ -151,13 +303,40 @@ note     lo: net.ipv4.conf.lo.arp_ignore=1 does nothing
       "command": "sysctl -w net.ipv4.conf.lo.arp_ignore=0"
     }
   ],
-  "unseen": []
+  "unseen": [],
+  "devices": [
+    {
+      "device": "eth0",
+      "driver": "veth",
+      "mtu": 1500,
+      "native": "multi-buffer",
+      "can": [
+        "xdp-native",
+        "xdp-generic",
+        "tcx"
+      ],
+      "may": [],
+      "guarded": null,
+      "auto": [
+        "tcx"
+      ],
+      "why": "on veth XDP would copy every packet"
+    }
+  ]
 }
 "#;
-    assert_eq!(
-        (output.status.code(), output.stdout.as_str()),
-        (Some(3), json)
-    );
+    let mut json = json.replace("\"tcx\"", &format!("{:?}", tc_hook()));
+    if !has(Feature::DriverFeatures) {
+        let native = "\"xdp-native\"";
+        json = json
+            .replace("\"multi-buffer\"", "null")
+            .replace(&format!("        {native},\n"), "")
+            .replace(
+                "[],\n      \"guarded",
+                &format!("[\n        {native}\n      ],\n      \"guarded"),
+            );
+    }
+    assert_eq!((output.status.code(), output.stdout), (Some(3), json));
     // Looking has loaded nothing.
     let status = server.guard("status");
     assert_eq!(status, "arpguard is not loaded in this network namespace\n");
@@ -704,19 +883,25 @@ fn another_xdp_program_is_told_without_a_command() {
 fn what_others_have_attached_is_told_before_arpguard_is_loaded() {
     let (server, _peer) = real_server();
     // A program that is not BPF's is told by its kind.
-    server.sh("tc qdisc add dev eth0 clsact");
-    let mut tc = server.command("tc");
-    let filter = "filter add dev eth0 ingress bpf direct-action bytecode";
-    tc.args(filter.split(' ')).arg("1,6 0 0 0");
-    assert!(Output::of(&mut tc).success());
-    let (status, found) = examine(&server);
-    assert_eq!(
-        (status, checks(&found)),
-        (0, vec![("other_tc", "note", "eth0")])
-    );
-    let what = "TC programs of others are attached: \"bpf\" (clsact, received)";
-    assert_eq!(found[0]["what"], what);
-    server.sh("tc qdisc del dev eth0 clsact");
+    for qdisc in ["clsact", "ingress"] {
+        server.sh(&format!("tc qdisc add dev eth0 {qdisc}"));
+        let mut tc = server.command("tc");
+        let filter = "filter add dev eth0 ingress bpf direct-action bytecode";
+        tc.args(filter.split(' ')).arg("1,6 0 0 0");
+        assert!(Output::of(&mut tc).success());
+        let (status, found) = examine(&server);
+        let found: Vec<_> = found
+            .into_iter()
+            .filter(|one| one["check"] != "ingress_qdisc")
+            .collect();
+        assert_eq!(
+            (status, checks(&found)),
+            (0, vec![("other_tc", "note", "eth0")])
+        );
+        let what = format!("TC programs of others are attached: \"bpf\" ({qdisc}, received)");
+        assert_eq!(found[0]["what"], what);
+        server.sh(&format!("tc qdisc del dev eth0 {qdisc}"));
+    }
     let xdp = Program::returning(Kind::Xdp, XDP_PASS).attach(&server, "eth0");
     let told = |found: &[Value]| found[0]["what"].as_str().unwrap().to_owned();
     let (_, found) = examine(&server);
@@ -744,6 +929,26 @@ fn what_others_have_attached_is_told_before_arpguard_is_loaded() {
         "{what}"
     );
     drop(tcx);
+}
+
+#[test]
+fn an_ingress_qdisc_is_found_where_clsact_would_have_its_place() {
+    let (server, _peer) = real_server();
+    server.sh("tc qdisc add dev eth0 ingress");
+    let told = hooks(&server, "eth0");
+    if has(Feature::Tcx) {
+        // It is in nobody's way.
+        assert_eq!(examine(&server), (0, Vec::new()));
+        assert_eq!(texts(&told, "auto"), ["tcx"]);
+        return;
+    }
+    for field in ["can", "may", "auto"] {
+        assert_eq!(texts(&told, field), [""; 0], "{told:#}");
+    }
+    let hide = || server.arpguard(&["hide", VIP]).success();
+    assert!(!hide());
+    cured(&server, "ingress_qdisc", "warning", &[]);
+    assert!(hide());
 }
 
 #[test]
@@ -890,10 +1095,11 @@ note     /sys/fs/bpf: no BPF file system is mounted there
          arpguard mounts one where it may; else only an agent can hide, and for as long as it runs
          $ mount -t bpf bpf /sys/fs/bpf
 
-0 serious, 0 warnings, 1 note
-0 serious, 0 warnings, 0 notes
 ";
-    assert_eq!((output.stdout.as_str(), output.stderr.as_str()), (text, ""));
+    let text = text.to_owned()
+        + &veth_ending("0 serious, 0 warnings, 1 note")
+        + &veth_ending("0 serious, 0 warnings, 0 notes");
+    assert_eq!((output.stdout, output.stderr.as_str()), (text, ""));
 }
 
 /// Held by who starts processes that others would find, and who must find none.
@@ -967,31 +1173,11 @@ fn an_agent_that_holds_the_state_is_asked() {
     server.sh("ip addr add 192.168.18.101/32 dev lo");
     let directory = Directory::new("doctor-held");
     let socket = directory.file("sock");
-    let script = format!(
-        "umount -l /sys/fs/bpf; exec setpriv --bounding-set -sys_admin {} --socket {socket} \
-         run --hide 192.168.18.102",
-        arpguard().display()
-    );
-    let mut command = server.command("unshare");
-    command.args([
-        "-m",
-        "-p",
-        "-f",
-        "--kill-child",
-        "--mount-proc",
-        "sh",
-        "-c",
-        &script,
-    ]);
-    command.stderr(Stdio::null());
-    let _agent = Agent::of(command);
+    let _agent = holding(&server, &socket, "192.168.18.102");
     let ask = |verb: &[&str]| {
         let mut command = server.command(arpguard());
         Output::of(command.args(["--socket", &socket, "-o", "json"]).args(verb))
     };
-    eventually("the agent guards", || {
-        ask(&["list"]).stdout.contains("192.168.18.102")
-    });
     let (status, found) = diagnosis(&ask(&["doctor"]));
     assert_eq!(
         (status, checks(&found)),
@@ -1027,13 +1213,17 @@ unseen   read the TCX programs: eth0: Operation not permitted; run it as root, o
 
 unseen   what is hidden: use BPF: this process: it lacks CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN; run it as root, or with CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON and CAP_SYS_ADMIN
 
-0 serious, 1 warning, 0 notes
 ";
+    // Which TC hook the kernel has it does not tell either.
+    let tc = tc_hook();
+    let ending = veth_ending("0 serious, 1 warning, 0 notes")
+        .replace(&format!("{tc} can"), "tc can")
+        .replace(&format!("takes {tc}"), "takes tc");
     assert_eq!(
         (output.status.code(), output.stderr.as_str()),
         (Some(0), "")
     );
-    assert_eq!(output.stdout, text);
+    assert_eq!(output.stdout, text.to_owned() + &ending);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::{
 use arpguard_tests::{
     bpffs::Bpffs,
     lab::{Output, arpguard, faulty},
-    running::{Directory, eventually, logging},
+    running::{Directory, contained, eventually, logging},
     server::{pins, real_server},
 };
 
@@ -75,14 +75,7 @@ fn a_kernel_without_bpf_is_told() {
 #[test]
 fn where_no_bpffs_can_be_mounted_that_is_told() {
     let (server, _peer) = real_server();
-    // A container: process 1 is its own, /sys/fs/bpf is bare, and mounting is not allowed.
-    let script = format!(
-        "umount -l /sys/fs/bpf; exec setpriv --bounding-set -sys_admin {} hide 192.168.18.101",
-        arpguard().display()
-    );
-    let mut command = server.command("unshare");
-    let command = command.args(["-m", "-p", "-f", "--mount-proc", "sh", "-c", &script]);
-    let output = Output::of(command);
+    let output = Output::of(&mut contained(&server, &["hide", "192.168.18.101"]));
     assert_eq!(
         output.stderr,
         "arpguard: mount a BPF file system: /sys/fs/bpf: Operation not permitted; \

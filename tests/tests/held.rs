@@ -20,7 +20,7 @@ use arpguard_tests::{
     arp::{self, Frame},
     kernel::tc_hook,
     lab::{Namespace, Output, Port, Wire, arpguard},
-    running::{Directory, eventually},
+    running::{Directory, contained, eventually},
     server::real_server,
 };
 
@@ -31,18 +31,6 @@ const RIP: Ipv4Addr = Ipv4Addr::new(192, 168, 18, 10);
 const NOBODY: libc::uid_t = 65534;
 const NOBODY_ANSWERS: [Ipv4Addr; 0] = [];
 const NOT_LOADED: &str = "arpguard is not loaded in this network namespace\n";
-
-/// The command in a container: its own processes, no BPF file system, and no way to mount one.
-fn contained(server: &Namespace, arguments: &[&str]) -> Command {
-    let script = "umount -l /sys/fs/bpf; exec setpriv --bounding-set -sys_admin \"$@\"";
-    let mut command = server.command("unshare");
-    command
-        .args(["-m", "-p", "-f", "--kill-child", "--mount-proc"])
-        .args(["sh", "-c", script, "sh"])
-        .arg(arpguard())
-        .args(arguments);
-    command
-}
 
 fn ask(server: &Namespace, socket: &str, arguments: &[&str]) -> Output {
     let arguments = [&["--socket", socket], arguments].concat();

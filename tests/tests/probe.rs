@@ -16,7 +16,7 @@ use arpguard_tests::{
     cluster::Cluster,
     lab::{Namespace, Output, Port, Segment, Wire, arpguard, patience},
     pins::Pins,
-    running::{Agent, Directory, eventually},
+    running::{Directory, holding},
     server::real_server,
 };
 use nix::{
@@ -420,23 +420,12 @@ fn an_agent_that_holds_the_state_is_asked_what_it_shields() {
     let (server, _peer) = real_server();
     let directory = Directory::new("probe-held");
     let socket = directory.file("sock");
-    let script = format!(
-        "umount -l /sys/fs/bpf; exec setpriv --bounding-set -sys_admin {} --socket {socket} \
-         run --hide 192.168.18.102",
-        arpguard().display()
-    );
-    let mut command = server.command("unshare");
-    let isolated = ["-m", "-p", "-f", "--kill-child", "--mount-proc", "sh", "-c"];
-    command.args(isolated).arg(&script).stderr(Stdio::null());
-    let _agent = Agent::of(command);
+    let _agent = holding(&server, &socket, "192.168.18.102");
     let ask = |line: &str| {
         let mut command = server.command(arpguard());
         command.args(["--socket", &socket]);
         Output::of(command.args(line.split_whitespace()))
     };
-    eventually("the agent guards", || {
-        ask("list").stdout.contains("192.168.18.102")
-    });
     assert!(ask("hide 192.168.18.101 192.168.18.103 --shield").success());
     assert!(ask("hide 192.168.18.103 --shield --audit").success());
     let output = ask("probe 192.168.18.101 --dev eth0 --expect none");

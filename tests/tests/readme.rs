@@ -6,11 +6,12 @@ use std::process::Stdio;
 
 use arpguard_common::{verdict::Reason, wire::Mac};
 use arpguard_tests::{
-    kernel::tc_hook,
+    kernel::{tc_hook, veth_hooks},
     lab::{Wire, arpguard},
     server::{pins, real_server},
 };
 
+const SHOWN_HOOKS: &str = "xdp-native (multi-buffer), xdp-generic and tcx can attach";
 const README: &str = include_str!("../../README.md");
 
 /// The commands in `console` blocks, each with what is shown below it.
@@ -52,8 +53,11 @@ fn commands_do_what_is_shown() {
         let printed = [output.stdout, output.stderr].concat();
         assert_eq!(
             String::from_utf8(printed).unwrap(),
-            // Shown as on a kernel with TCX.
-            shown.replace("(tcx)", &format!("({})", tc_hook())),
+            // Shown as on a kernel with TCX, which tells what drivers have.
+            shown
+                .replace(SHOWN_HOOKS, &veth_hooks())
+                .replace("(tcx)", &format!("({})", tc_hook()))
+                .replace("by tcx", &format!("by {}", tc_hook())),
             "arpguard {command}"
         );
     }

@@ -14,7 +14,7 @@ use std::{
 use arpguard_tests::{
     bpffs::Bpffs,
     lab::{Namespace, Output, arpguard},
-    running::{Directory, eventually, logging},
+    running::{Directory, contained, eventually, logging},
     server::real_server,
 };
 use nix::sys::signal::Signal;
@@ -214,17 +214,11 @@ fn an_agent_pins_nothing_where_another_user_has_made_a_directory() {
 #[test]
 fn a_socket_in_a_directory_of_another_user_is_refused_by_whatever_name() {
     let ground = Ground::new("by-socket");
-    let script = "umount -l /sys/fs/bpf; exec setpriv --bounding-set -sys_admin \"$@\"";
     let theirs = ground.file("theirs");
     for name in [&format!("{theirs}/socket"), "socket", "./socket"] {
-        let mut command = ground.server.command("unshare");
-        command
-            .args(["-m", "-p", "-f", "--kill-child", "--mount-proc"])
-            .args(["sh", "-c", script, "sh"])
-            .arg(arpguard())
-            .args(["--socket", name, "run", "--hide", "192.168.18.101"])
-            .current_dir(&theirs)
-            .stdin(Stdio::null());
+        let arguments = ["--socket", name, "run", "--hide", "192.168.18.101"];
+        let mut command = contained(&ground.server, &arguments);
+        command.current_dir(&theirs).stdin(Stdio::null());
         let mut agent = command.stderr(Stdio::piped()).spawn().unwrap();
         let listens = || Path::new(&theirs).join("socket").exists();
         eventually("it ends or listens", || {

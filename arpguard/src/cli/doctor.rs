@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use super::{Context, FOUND, args, check_privileges, print};
 use crate::{
     datapath::{Pins, Store},
-    doctor::{Severity, Source, judge, observe},
+    doctor::{Severity, Source, hooks, judge, observe},
     error::Result,
     render::{
         Format, Page,
@@ -23,7 +23,8 @@ pub(super) async fn run(context: &Context, arguments: args::Doctor) -> Result<Ex
         true => ExitCode::from(FOUND),
         false => ExitCode::SUCCESS,
     };
-    let diagnosis = Diagnosis::new(findings, facts.unseen, &context.place);
+    let devices = hooks(&facts);
+    let diagnosis = Diagnosis::new(findings, facts.unseen, devices, &context.place);
     let Page { format, width } = Page::standard(context.format);
     print(|out| match format {
         Format::Table => paragraphs(out, &diagnosis, width),

@@ -10,7 +10,9 @@ use aya_obj::generated::{BPF_F_BEFORE, XDP_FLAGS_DRV_MODE, XDP_FLAGS_SKB_MODE};
 use nix::errno::Errno;
 
 use super::{
-    Attached, Datapath, Egress, Hook, Ingress, Mode, clsact,
+    Attached, Choice, Datapath, Egress, Hook, Ingress, Mode,
+    choice::is_veth,
+    clsact, described,
     hooks::Side,
     maps::{Known, Note},
     name, sys,
@@ -21,15 +23,10 @@ use crate::{
     netlink::Netlink,
 };
 
-/// XDP on veth copies each packet into a buffer of its own, and in the driver it takes segmentation
-/// offload away from the peer (`veth_xdp_set` in `drivers/net/veth.c`).
-const VETH: &str = "on veth XDP would copy every packet";
 /// What is transmitted then wakes no peer without an XDP program (`veth_xdp_flush`).
 const VETH_NATIVE: &str = "answers are lost unless the peer has an XDP program too";
 /// What a note begins with that tells why there is no native XDP.
 pub const REFUSED: &str = "native XDP";
-/// Rules for the device would hold for the VLANs on it too.
-const UNTAGGED: &str = "generic XDP would get its frames without their VLAN tags";
 
 impl Datapath {
     /// What is attached to `device` now.
@@ -102,21 +99,9 @@ impl Datapath {
     ) -> Result<()> {
         let old = before.ingress;
         let foreign = self.foreign_xdp(device)?;
-        let steps: &[Mode] = match mode {
-            Mode::Auto if foreign.is_some() => &[Mode::Tc],
-            Mode::Auto if is_veth(device) => &[Mode::Tc],
-            Mode::Auto if device.is_untagged_behind_driver() => &[Mode::Native, Mode::Tc],
-            Mode::Auto => &[Mode::Native, Mode::Generic, Mode::Tc],
-            Mode::Native => &[Mode::Native],
-            Mode::Generic => &[Mode::Generic],
-            Mode::Tc => &[Mode::Tc],
-        };
-        let mut why = match (&foreign, mode) {
-            (Some(name), _) => vec![format!("the XDP program {name} is attached")],
-            (None, Mode::Auto) if steps == [Mode::Tc] => vec![VETH.to_owned()],
-            (None, Mode::Auto) => Vec::new(),
-            (None, Mode::Native | Mode::Generic | Mode::Tc) => vec!["as told".to_owned()],
-        };
+        let choice = Choice::of(mode, device, foreign.as_deref());
+        let steps = choice.steps;
+        let mut why: Vec<_> = choice.why.iter().cloned().collect();
         if let (Some(name), Mode::Native | Mode::Generic) = (&foreign, mode) {
             let why = format!("the XDP program {name} is attached already");
             return Err(Error::new("attach by XDP", &device.name, why)
@@ -154,8 +139,7 @@ impl Datapath {
                 Err(error) if Some(step) == steps.last() => return Err(error),
                 Err(error) => {
                     why.push(error.to_string());
-                    let left_out = mode == Mode::Auto && !steps.contains(&Mode::Generic);
-                    why.extend(left_out.then(|| UNTAGGED.to_owned()));
+                    why.extend(choice.left_out().map(str::to_owned));
                 }
             }
         }
@@ -226,9 +210,8 @@ impl Datapath {
         if found.program == self.programs.of(Hook::Xdp).id {
             return Ok(None);
         }
-        let name = name(found.program).map(|name| format!("{name:?} "));
-        let name = name.unwrap_or_default();
-        Ok(Some(format!("{name}(id {})", found.program)))
+        let name = name(found.program);
+        Ok(Some(described(found.program, name.as_deref())))
     }
 
     async fn tc_hook(
@@ -288,10 +271,11 @@ impl Datapath {
             ..before.clone()
         };
         self.maps.set_note(device.index, &own)?;
-        if !clsact::add(netlink, device).await? {
+        let added = clsact::add(netlink, device).await;
+        if !matches!(added, Ok(true)) {
             self.maps.set_note(device.index, &before)?;
         }
-        Ok(())
+        added.map(drop)
     }
 
     fn link(&self, device: &Device, hook: Hook, flags: u32) -> io::Result<OwnedFd> {
@@ -306,11 +290,7 @@ impl Datapath {
     }
 }
 
-fn is_veth(device: &Device) -> bool {
-    device.kind.as_deref() == Some("veth")
-}
-
 /// Whether the kernel does not know TCX at all.
-fn is_unknown(cause: &io::Error) -> bool {
+pub(super) fn is_unknown(cause: &io::Error) -> bool {
     matches!(errno(cause), Some(Errno::EINVAL | Errno::EOPNOTSUPP))
 }

@@ -34,14 +34,38 @@ use crate::{
     netlink::Netlink,
 };
 
-const KIND: &str = "clsact";
+const CLSACT: &str = "clsact";
+/// The kind of an ingress qdisc.
+pub const INGRESS: &str = "ingress";
 /// `TC_H_CLSACT` of `linux/pkt_sched.h`
 const HANDLE: TcHandle = TcHandle {
     major: 0xffff,
     minor: 0xfff1,
 };
+const ADD: &str = "add a clsact qdisc";
 /// `ETH_P_ALL` of `linux/if_ether.h`, in network byte order.
 const EVERY_PROTOCOL: u16 = 0x0003_u16.to_be();
+
+/// The qdisc that holds a device's TC filters for received frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Qdisc {
+    /// It holds those for sent frames too.
+    Clsact,
+    /// It has the same place, and takes a filter for sent frames as one for received ones
+    /// (`ingress_tcf_block` in `net/sched/sch_ingress.c`).
+    Ingress,
+}
+
+impl Qdisc {
+    const ALL: [Self; 2] = [Self::Clsact, Self::Ingress];
+
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Clsact => CLSACT,
+            Self::Ingress => INGRESS,
+        }
+    }
+}
 
 /// Adds the qdisc; whether it was not there before.
 pub(super) async fn add(netlink: &Netlink, device: &Device) -> Result<bool> {
@@ -51,16 +75,15 @@ pub(super) async fn add(netlink: &Netlink, device: &Device) -> Result<bool> {
         major: HANDLE.major,
         minor: 0,
     };
-    message.attributes = vec![TcAttribute::Kind(KIND.to_owned())];
+    message.attributes = vec![TcAttribute::Kind(CLSACT.to_owned())];
     let message = RouteNetlinkMessage::NewQueueDiscipline(message);
     match request(netlink, message, NLM_F_CREATE | NLM_F_EXCL).await {
         Ok(()) => Ok(true),
-        Err(cause) if errno(&cause) == Some(Errno::EEXIST) => Ok(false),
-        Err(cause) => Err(Error::from_cause(
-            "add a clsact qdisc",
-            &device.name,
-            &cause,
-        )),
+        Err(cause) if errno(&cause) == Some(Errno::EEXIST) => {
+            is_there(netlink, device).await?;
+            Ok(false)
+        }
+        Err(cause) => Err(Error::from_cause(ADD, &device.name, &cause)),
     }
 }
 
@@ -237,13 +260,21 @@ pub(super) async fn has(
     Ok(!own(netlink, device, side, program).await?.is_empty())
 }
 
-/// The filters of a hook: the name of each one's program, with its identifier, or else its kind.
+/// The filters of a hook, whichever qdisc they are in: the name of each one's program, with its
+/// identifier, or else its kind.
 pub(super) async fn all(
     netlink: &Netlink,
     device: &Device,
     side: Side,
-) -> Result<Vec<(String, Option<u32>)>> {
-    let filters = filters(netlink, device, side).await?;
+) -> Result<Vec<(Qdisc, String, Option<u32>)>> {
+    let Some(qdisc) = qdisc(netlink, device).await? else {
+        return Ok(Vec::new());
+    };
+    let filters = match (qdisc, side) {
+        (Qdisc::Clsact, _) | (Qdisc::Ingress, Side::Ingress) => read(netlink, device, side).await?,
+        // It would tell those for received frames once more.
+        (Qdisc::Ingress, Side::Egress) => Vec::new(),
+    };
     let tell = |filter: &TcMessage| {
         let (mut kind, mut name, mut program) = (String::new(), None, None);
         for attribute in &filter.attributes {
@@ -263,7 +294,7 @@ pub(super) async fn all(
                 _ => {}
             }
         }
-        (name.unwrap_or(kind), program)
+        (qdisc, name.unwrap_or(kind), program)
     };
     Ok(filters.iter().map(tell).collect())
 }
@@ -296,6 +327,10 @@ const fn parent(side: Side) -> TcHandle {
 
 /// Removes the qdisc if it is empty.
 pub(super) async fn remove_if_empty(netlink: &Netlink, device: &Device) -> Result<()> {
+    // The kernel removes what is in its place, of whichever kind.
+    if qdisc(netlink, device).await? != Some(Qdisc::Clsact) {
+        return Ok(());
+    }
     for side in [Side::Ingress, Side::Egress] {
         if !filters(netlink, device, side).await?.is_empty() {
             return Ok(());
@@ -321,23 +356,52 @@ fn is_gone(cause: &(dyn std::error::Error + 'static)) -> bool {
     errno(cause).is_some_and(|errno| gone.contains(&errno))
 }
 
-/// Whether there is a clsact qdisc at all: without one, asking for filters is an error.
+/// Whether there is a clsact qdisc.
+///
+/// # Errors
+/// Where an ingress qdisc is in its place.
 pub(super) async fn is_there(netlink: &Netlink, device: &Device) -> Result<bool> {
-    let mut qdiscs = netlink.handle().qdisc().get().execute();
-    let tried = |cause| Error::from_cause("read the qdiscs", &device.name, &cause);
-    while let Some(qdisc) = qdiscs.try_next().await.map_err(tried)? {
-        let clsact = |attribute: &TcAttribute| *attribute == TcAttribute::Kind(KIND.to_owned());
-        if qdisc.header.index == device.index.cast_signed() && qdisc.attributes.iter().any(clsact) {
-            return Ok(true);
+    match qdisc(netlink, device).await? {
+        None => Ok(false),
+        Some(Qdisc::Clsact) => Ok(true),
+        Some(Qdisc::Ingress) => {
+            let why = "an ingress qdisc is in its place, which has no hook for sent frames";
+            Err(Error::new(ADD, &device.name, why).advise(
+                "move its filters: tc qdisc del dev IF ingress, tc qdisc add dev IF clsact, tc \
+                 filter add dev IF ingress ...",
+            ))
         }
     }
-    Ok(false)
 }
 
-async fn filters(netlink: &Netlink, device: &Device, side: Side) -> Result<Vec<TcMessage>> {
-    if !is_there(netlink, device).await? {
-        return Ok(Vec::new());
+/// The qdisc that a device has in the place of clsact, if any.
+pub(super) async fn qdisc(netlink: &Netlink, device: &Device) -> Result<Option<Qdisc>> {
+    let mut qdiscs = netlink.handle().qdisc().get().execute();
+    let tried = |cause| Error::from_cause("read the qdiscs", &device.name, &cause);
+    while let Some(found) = qdiscs.try_next().await.map_err(tried)? {
+        if found.header.index == device.index.cast_signed() {
+            let is = |qdisc: &Qdisc| {
+                let kind = TcAttribute::Kind(qdisc.name().to_owned());
+                found.attributes.contains(&kind)
+            };
+            if let Some(qdisc) = Qdisc::ALL.into_iter().find(is) {
+                return Ok(Some(qdisc));
+            }
+        }
     }
+    Ok(None)
+}
+
+/// The filters of a hook in a clsact qdisc. Arpguard has none in another one.
+async fn filters(netlink: &Netlink, device: &Device, side: Side) -> Result<Vec<TcMessage>> {
+    match qdisc(netlink, device).await? {
+        Some(Qdisc::Clsact) => read(netlink, device, side).await,
+        Some(Qdisc::Ingress) | None => Ok(Vec::new()),
+    }
+}
+
+/// The filters of a hook. Without a qdisc for them, asking is an error.
+async fn read(netlink: &Netlink, device: &Device, side: Side) -> Result<Vec<TcMessage>> {
     let mut handle = netlink.handle().traffic_filter(device.index.cast_signed());
     let request = match side {
         Side::Egress => handle.get().egress(),

@@ -3,7 +3,13 @@
 use aya::programs::loaded_programs;
 use nix::errno::Errno;
 
-use super::{Egress, Hook, clsact, hooks::Side, sys};
+use super::{
+    Egress, Hook,
+    attach::is_unknown,
+    clsact::{self, Qdisc},
+    hooks::Side,
+    sys,
+};
 use crate::{
     device::Device,
     error::{Error, Result, errno},
@@ -15,8 +21,8 @@ use crate::{
 pub struct Other {
     /// Whether it sees what is sent, else what is received.
     pub is_sent: bool,
-    /// The hook.
-    pub hook: Egress,
+    /// The hook: TCX, or the qdisc that has it.
+    pub hook: &'static str,
     /// The name of the program, or the kind of a filter that is none; `None` where the kernel tells
     /// this process no names.
     pub name: Option<String>,
@@ -31,6 +37,30 @@ pub fn name(program: u32) -> Option<String> {
     found.name_as_str().map(str::to_owned)
 }
 
+/// A program in words, by its number and its name where that is known.
+pub fn described(program: u32, name: Option<&str>) -> String {
+    let name = name.map(|name| format!("{name:?} "));
+    format!("{}(id {program})", name.unwrap_or_default())
+}
+
+/// The TC hook that this kernel has for arpguard; `None` where it does not tell this process.
+pub fn tc_hook() -> Option<Egress> {
+    const NO_DEVICE: u32 = 0;
+    match sys::attached(NO_DEVICE, Hook::Tc(Side::Ingress).attach_type()) {
+        Ok(_) => Some(Egress::Tcx),
+        Err(cause) if errno(&cause) == Some(Errno::ENODEV) => Some(Egress::Tcx),
+        Err(cause) => is_unknown(&cause).then_some(Egress::Clsact),
+    }
+}
+
+/// Whether an ingress qdisc is where a device would have a clsact qdisc.
+///
+/// # Errors
+/// Where the kernel does not tell.
+pub async fn lacks_clsact(netlink: &Netlink, device: &Device) -> Result<bool> {
+    Ok(clsact::qdisc(netlink, device).await? == Some(Qdisc::Ingress))
+}
+
 /// The programs of others on the TC hooks of a device. Those with arpguard's names are arpguard's.
 ///
 /// # Errors
@@ -42,15 +72,15 @@ pub async fn others(netlink: &Netlink, device: &Device) -> Result<Vec<Other>> {
         for program in tcx(device, own)? {
             others.push(Other {
                 is_sent,
-                hook: Egress::Tcx,
+                hook: Egress::Tcx.name(),
                 name: name(program),
                 program: Some(program),
             });
         }
-        for (name, program) in clsact::all(netlink, device, side).await? {
+        for (qdisc, name, program) in clsact::all(netlink, device, side).await? {
             others.push(Other {
                 is_sent,
-                hook: Egress::Clsact,
+                hook: qdisc.name(),
                 name: Some(name),
                 program,
             });
@@ -62,13 +92,10 @@ pub async fn others(netlink: &Netlink, device: &Device) -> Result<Vec<Other>> {
 }
 
 fn tcx(device: &Device, hook: Hook) -> Result<Vec<u32>> {
-    sys::attached(device.index, hook.attach_type()).or_else(|cause| match errno(&cause) {
+    let tried = |cause| Error::from_cause("read the TCX programs", &device.name, &cause);
+    sys::attached(device.index, hook.attach_type()).or_else(|cause| match is_unknown(&cause) {
         // Before Linux 6.6 there is no such hook.
-        Some(Errno::EINVAL | Errno::EOPNOTSUPP) => Ok(Vec::new()),
-        _ => Err(Error::from_cause(
-            "read the TCX programs",
-            &device.name,
-            &cause,
-        )),
+        true => Ok(Vec::new()),
+        false => Err(tried(cause)),
     })
 }

@@ -10,9 +10,9 @@ use serde::Deserialize;
 
 use super::Policy;
 use crate::{
-    datapath::Other,
+    datapath::{Egress, Other},
     device::{Device, Unguardable},
-    host::{Child, Hardware, Host, Processes, Release, Sysctls},
+    host::{Child, Hardware, Host, Native, Processes, Release, Sysctls},
     render,
 };
 
@@ -77,6 +77,14 @@ pub struct Facts {
     pub xdp: BTreeMap<u32, String>,
     /// The programs of others on the TC hooks of each device.
     pub others: BTreeMap<String, Vec<Other>>,
+    /// What the driver of each device says of native XDP, by interface index. Before Linux 6.3 the
+    /// kernel does not know.
+    pub native: BTreeMap<u32, Native>,
+    /// The TC hook that the kernel has; `None` where it does not tell this process.
+    pub tc: Option<Egress>,
+    /// The names of the devices that have an ingress qdisc in the place of clsact. Where the kernel
+    /// has TCX, nobody asks.
+    pub lacks_clsact: BTreeSet<String>,
     /// What is known of the drivers of devices and their ports.
     pub hardware: BTreeMap<String, Hardware>,
     /// What is the host's by a route of type `local`, with the interface index of the route's device.

@@ -28,6 +28,22 @@ pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
     facts.speaking().flat_map(of).flatten().collect()
 }
 
+/// Whether a driver with one buffer for a frame takes native XDP with the MTU that its device has;
+/// `None` where that is not known.
+pub(super) fn takes_mtu(hardware: &Hardware) -> Option<bool> {
+    match (hardware.mtu, largest(&hardware.driver)) {
+        (0, _) => None,
+        (mtu, Some(largest)) => Some(mtu <= largest),
+        (mtu, None) => (mtu <= COMMON).then_some(true),
+    }
+}
+
+/// The largest MTU with which a driver takes native XDP, where that is known.
+fn largest(driver: &str) -> Option<u32> {
+    let known = LARGEST.iter().find(|(name, _)| *name == driver);
+    known.map(|(_, largest)| *largest)
+}
+
 /// A device that will not receive for a moment when it is guarded.
 fn resets(facts: &Facts, device: &Device) -> Option<Finding> {
     let driver = &facts.hardware.get(&device.name)?.driver;
@@ -54,14 +70,13 @@ fn mtu(facts: &Facts, device: &Device) -> Option<Finding> {
     if device.xdp.as_ref().is_some_and(|found| !found.generic) {
         return None;
     }
-    let known = LARGEST.iter().find(|(name, _)| name == driver);
     // One that has none at all refuses it with any MTU.
     let refused = guard.is_some_and(|guard| {
         guard.note.contains(REFUSED) && !guard.note.contains(Errno::EOPNOTSUPP.desc())
     });
-    let (largest, what) = match known {
-        Some((_, largest)) => (
-            *largest,
+    let (largest, what) = match largest(driver) {
+        Some(largest) => (
+            largest,
             format!("its driver, {driver}, takes native XDP up to {largest}"),
         ),
         None if refused => (COMMON, "its driver has refused native XDP".to_owned()),

@@ -7,11 +7,12 @@ use ipnet::Ipv4Net;
 use super::{Facts, Guard, Rule, State, agent, daemons, subnets};
 use crate::{
     control,
-    datapath::{self, Reader, Store},
+    datapath::{self, Egress, Reader, Store},
     device::Device,
     error::{Error, Result},
     host::{
-        Children, Hardware, Host, Lookup, Processes, Proxy, Release, Sysctls, Way, local, proxies,
+        Children, Hardware, Host, Lookup, Processes, Proxy, Release, Sysctls, Way, drivers, local,
+        proxies,
     },
     netlink::Netlink,
     policy,
@@ -45,6 +46,7 @@ pub async fn observe(netlink: &Netlink, source: Source, chosen: Vec<String>) -> 
         chosen,
         lacks_bpffs: matches!(source, Source::Nowhere),
         lacks_bpf: !datapath::has_bpf(),
+        tc: datapath::tc_hook(),
         ..Facts::default()
     };
     facts.sysctls = seen(&mut facts, "/proc/sys/net", Sysctls::read());
@@ -63,6 +65,10 @@ pub async fn observe(netlink: &Netlink, source: Source, chosen: Vec<String>) -> 
     }
     match refused(netlink, &facts.host).await {
         Ok(refused) => facts.refused = refused,
+        Err(error) => facts.unseen.push(error.to_string()),
+    }
+    match drivers().await {
+        Ok(told) => facts.native = told,
         Err(error) => facts.unseen.push(error.to_string()),
     }
     let with_ports = |device| std::iter::once(device).chain(facts.host.ports(device));
@@ -114,6 +120,10 @@ async fn programs(netlink: &Netlink, facts: &mut Facts) -> Result<()> {
         let program = device.xdp.as_ref().map(|found| found.program);
         let named = program.and_then(|program| Some((program, datapath::name(program)?)));
         facts.xdp.extend(named);
+        let needs_clsact = facts.tc == Some(Egress::Clsact);
+        if needs_clsact && datapath::lacks_clsact(netlink, &device).await? {
+            facts.lacks_clsact.insert(device.name.clone());
+        }
         let others = datapath::others(netlink, &device).await?;
         facts.others.insert(device.name, others);
     }

@@ -2,6 +2,7 @@ use std::net::Ipv4Addr;
 
 use super::*;
 use crate::{
+    datapath::{Egress, INGRESS, Other},
     device::{
         Unguardable, Xdp,
         fixture::{address, device},
@@ -639,6 +640,40 @@ fn what_is_taken_out_of_a_bond_s_frames_is_up_to_its_ports() {
             .collect();
         let expected: Vec<_> = line.into_iter().collect();
         assert_eq!(lines(&facts), expected, "{stripping:?}");
+    }
+}
+
+#[test]
+fn an_ingress_qdisc_is_in_the_way_of_clsact_alone_and_goes_where_it_is_empty() {
+    let mut facts = guarded();
+    facts.lacks_clsact = ["eth0".to_owned()].into();
+    facts.tc = Some(Egress::Tcx);
+    assert_eq!(checks(&facts), [""; 0]);
+    facts.tc = Some(Egress::Clsact);
+    // What is known of its filters, and the command.
+    let filter = |hook| Other {
+        is_sent: false,
+        hook,
+        name: Some("bpf".to_owned()),
+        program: None,
+    };
+    let command = "tc qdisc del dev eth0 ingress && tc qdisc add dev eth0 clsact";
+    for (others, command) in [
+        (None, None),
+        (Some(vec![]), Some(command)),
+        (Some(vec![filter("tcx")]), Some(command)),
+        (Some(vec![filter(INGRESS)]), None),
+    ] {
+        facts.others = others
+            .into_iter()
+            .map(|of| ("eth0".to_owned(), of))
+            .collect();
+        let found = judge(&facts);
+        let of = |one: &&Finding| one.check == "ingress_qdisc";
+        let Finding { severity, cure, .. } = found.iter().find(of).unwrap();
+        assert_eq!(*severity, Severity::Warning);
+        let line = cure.as_ref().map(|cure| cure.line(&Place::default()));
+        assert_eq!(line.as_deref(), command);
     }
 }
 

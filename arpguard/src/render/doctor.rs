@@ -1,5 +1,7 @@
 //! What `arpguard doctor` found, for people and for programs.
 
+mod hooks;
+
 use std::io::{self, Write};
 
 use serde::Serialize;
@@ -8,13 +10,14 @@ use super::{
     paragraph::{room, rows, wrap},
     table::count,
 };
-use crate::doctor::{Finding, Place, Severity};
+use crate::doctor::{Finding, Hooks, Place, Severity};
 
-/// What was found, and what could not be seen. `docs/output.md` tells what each field means.
+/// What was found, what could not be seen, and what devices can have attached. `docs/output.md` tells what each field means.
 #[derive(Serialize)]
 pub struct Diagnosis {
     findings: Vec<Object>,
     unseen: Vec<String>,
+    devices: Vec<Hooks>,
 }
 
 #[derive(Serialize)]
@@ -29,7 +32,12 @@ struct Object {
 
 impl Diagnosis {
     /// `place` is where the commands are to be run.
-    pub fn new(findings: Vec<Finding>, unseen: Vec<String>, place: &Place) -> Self {
+    pub fn new(
+        findings: Vec<Finding>,
+        unseen: Vec<String>,
+        devices: Vec<Hooks>,
+        place: &Place,
+    ) -> Self {
         let object = |finding: Finding| Object {
             check: finding.check,
             severity: finding.severity,
@@ -41,11 +49,13 @@ impl Diagnosis {
         Self {
             findings: findings.into_iter().map(object).collect(),
             unseen,
+            devices,
         }
     }
 }
 
-/// A paragraph for each finding: what, why, and the command, which is never wrapped.
+/// A paragraph for each finding: what, why, and the command, which is never wrapped; then one for
+/// devices of which the same is to be told.
 pub(crate) fn paragraphs(
     out: &mut dyn Write,
     diagnosis: &Diagnosis,
@@ -62,6 +72,12 @@ pub(crate) fn paragraphs(
     }
     for text in &diagnosis.unseen {
         rows(out, "unseen", &wrap(text, room))?;
+        writeln!(out)?;
+    }
+    for texts in hooks::texts(&diagnosis.devices) {
+        let texts = texts.iter().flatten();
+        let lines: Vec<_> = texts.flat_map(|text| wrap(text, room)).collect();
+        rows(out, "device", &lines)?;
         writeln!(out)?;
     }
     let of = |severity: Severity| {

@@ -2,24 +2,27 @@
 //! a default route that prefers an address.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::net::Ipv4Addr;
+use std::{fmt::Debug, net::Ipv4Addr};
 
 use arpguard::{
     device::{Address, Link, Unguardable},
-    host::message,
+    host::{Native, drivers, generic::Generic, message},
 };
 use arpguard_common::wire::Mac;
 use arpguard_fuzz::{corpus::seeds, directory};
 use rtnetlink::{
-    packet_core::{NetlinkMessage, NetlinkPayload},
+    packet_core::{NetlinkDeserializable, NetlinkMessage, NetlinkPayload},
     packet_route::RouteNetlinkMessage,
 };
 
 fn messages() -> Vec<RouteNetlinkMessage> {
+    read("messages.")
+}
+
+/// Those of the files whose name begins so.
+fn read<T: NetlinkDeserializable + Debug>(file: &str) -> Vec<T> {
     let seeds = seeds(&directory("netlink")).unwrap();
-    let own = seeds
-        .iter()
-        .filter(|(name, _)| name.starts_with("messages."));
+    let own = seeds.iter().filter(|(name, _)| name.starts_with(file));
     own.map(|(name, bytes)| match NetlinkMessage::deserialize(bytes) {
         Ok(NetlinkMessage {
             payload: NetlinkPayload::InnerMessage(message),
@@ -123,4 +126,18 @@ fn sources_and_stations_are_what_the_kernel_says() {
     }
     assert_eq!(sources, [(3, Ipv4Addr::new(192, 168, 18, 11))]);
     assert_eq!(stations, [(3, Mac([2, 0, 0, 0, 0, 9]))]);
+}
+
+#[test]
+fn drivers_have_what_they_say() {
+    let told = read::<Generic>("drivers.");
+    let told: Vec<_> = told.iter().map(drivers::native).collect();
+    let expected = [
+        Some((4, Native::MultiBuffer)),
+        Some((3, Native::OneBuffer)),
+        Some((1, Native::None)),
+        // The number of the family.
+        None,
+    ];
+    assert_eq!(told, expected);
 }

@@ -40,6 +40,9 @@ ln -sf /proc/self/fd dev/fd
 ln -sf fd/0 dev/stdin
 ln -sf fd/1 dev/stdout
 ln -sf fd/2 dev/stderr
+# Opening it loads the module, which udev would know from `modules.devname`.
+mkdir -p dev/net
+mknod dev/net/tun c 10 200
 mount -t bpf bpf sys/fs/bpf
 mount -t cgroup2 cgroup sys/fs/cgroup
 mkdir -p "lib/modules/$VERSION"

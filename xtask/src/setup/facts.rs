@@ -15,10 +15,11 @@ use crate::{
 };
 
 /// Programs that demo, tests and benchmarks run, and Debian's packages of them.
-const PROGRAMS: [(&str, &str); 11] = [
+const PROGRAMS: [(&str, &str); 12] = [
     ("ip", "iproute2"),
     ("tc", "iproute2"),
     ("ss", "iproute2"),
+    ("genl", "iproute2"),
     ("ethtool", "ethtool"),
     ("bpftool", "bpftool"),
     ("sysctl", "procps"),

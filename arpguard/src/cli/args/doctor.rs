@@ -9,6 +9,7 @@ changes nothing. What it may not see without privileges it says. How serious a f
   serious  an address is seen that is to be hidden, or nothing can be hidden
   warning  something leaks or breaks that may not have been meant to
   note     good to know
+  device   what can be attached to it, and what --attach auto takes of that
 
 Exit status: 0 nothing serious, 1 it failed, 2 wrong usage, 3 something serious was found.
 

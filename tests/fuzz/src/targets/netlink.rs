@@ -1,13 +1,37 @@
-//! What the kernel's routing netlink tells, from bytes to devices, addresses, routes, neighbours.
+//! What the kernel's netlink tells, from bytes to devices, addresses, routes, neighbours, and to what
+//! drivers say.
 
-use arpguard::host::message;
+use arpguard::host::{drivers, generic::Generic, message};
 use rtnetlink::{
     packet_core::{NetlinkMessage, NetlinkPayload},
     packet_route::RouteNetlinkMessage,
 };
 
-/// A message.
+/// A message, of generic netlink and of routing netlink: which one it is, the socket would say.
 pub fn netlink(data: &[u8]) {
+    if let Ok(message) = NetlinkMessage::<Generic>::deserialize(data)
+        && let NetlinkPayload::InnerMessage(message) = message.payload
+    {
+        generic(message);
+    }
+    routing(data);
+}
+
+/// One that was understood is written as it was read.
+fn generic(message: Generic) {
+    let told = drivers::native(&message);
+    let mut written = NetlinkMessage::from(message);
+    written.finalize();
+    let mut bytes = vec![0; written.buffer_len()];
+    written.serialize(&mut bytes);
+    let read = NetlinkMessage::<Generic>::deserialize(&bytes).map(|read| read.payload);
+    let Ok(NetlinkPayload::InnerMessage(read)) = read else {
+        panic!("{written:?} is read as {read:?}");
+    };
+    assert_eq!(drivers::native(&read), told);
+}
+
+fn routing(data: &[u8]) {
     let Ok(message) = NetlinkMessage::<RouteNetlinkMessage>::deserialize(data) else {
         return;
     };
