@@ -17,8 +17,13 @@ use crate::{
 pub trait Tables {
     /// Which tables have rules at all.
     fn in_use(&self) -> InUse;
-    /// The rule for exactly this address.
+    /// The rule for exactly this address, which it has by itself.
     fn exact(&self, key: Key) -> Option<Rule>;
+    /// The rule for exactly this address, which it has with others of its block.
+    #[inline(always)]
+    fn block(&self, _key: Key) -> Option<Rule> {
+        None
+    }
     /// The rule for the longest prefix that holds this address.
     fn prefix(&self, key: Key) -> Option<Rule>;
     /// The rule for the longest prefix that holds an address as a device sees it, of the tables that are
@@ -178,8 +183,19 @@ impl<'a, T: Tables> View<'a, T> {
         {
             return Some(rule);
         }
+        if own
+            && in_use.has(book, Table::BlocksOnDevice)
+            && let Some(rule) = tables.block(on_device())
+        {
+            return Some(rule);
+        }
         if in_use.has(book, Table::Exact)
             && let Some(rule) = tables.exact(on_every())
+        {
+            return Some(rule);
+        }
+        if in_use.has(book, Table::Blocks)
+            && let Some(rule) = tables.block(on_every())
         {
             return Some(rule);
         }

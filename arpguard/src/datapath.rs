@@ -45,7 +45,7 @@ pub use self::{
     maps::{Checks, Known, Left, Maps, Totals},
     others::{Other, name, others},
     requests::Requests,
-    script::{Script, Write, script, table},
+    script::{Script, Write, blocks, script, table},
     store::{Held, Keeper, Store},
     transaction::Change,
     trial::{Outcome, Ran, Trial},
@@ -174,7 +174,7 @@ impl Datapath {
     /// Where a map cannot be read.
     pub fn devices_with_rules(&self) -> Result<Vec<u32>> {
         let shape = self.maps.shape();
-        let has_some = |counts: Counts| counts.exact_on_device + counts.prefixes_on_device != 0;
+        let has_some = |counts: Counts| counts.on_device() != 0 || counts.prefixes_on_device != 0;
         if !has_some(shape.own) && !has_some(shape.claims) {
             return Ok(Vec::new());
         }

@@ -1,5 +1,6 @@
 //! The maps, typed: the one place where their bytes are made and read.
 
+mod blocks;
 mod checks;
 mod claims;
 mod counters;
@@ -27,6 +28,12 @@ use aya::maps::{
 use ipnet::Ipv4Net;
 use nix::errno::Errno;
 
+use self::{
+    blocks::BlockMap,
+    devices::{DeviceMaps, local_key},
+    notes::NoteBytes,
+    source::{Kind, open_any},
+};
 pub use self::{
     checks::Checks,
     counters::{Left, Totals},
@@ -40,11 +47,6 @@ pub(super) use self::{
     rules::{Parse, key, rules},
     source::{Source, descriptor, find, open},
     terms::all as terms,
-};
-use self::{
-    devices::{DeviceMaps, local_key},
-    notes::NoteBytes,
-    source::{Kind, open_any},
 };
 use super::bpffs::Pins;
 use crate::{
@@ -61,6 +63,7 @@ type Bytes = [u8; 8];
 pub struct Maps {
     shape: Array<MapData, [u32; Extent::WORDS]>,
     addresses: HashMap<MapData, Bytes, Bytes>,
+    blocks: BlockMap,
     prefixes: LpmTrie<MapData, Bytes, Bytes>,
     local: LpmTrie<MapData, Bytes, Bytes>,
     devices: DeviceMaps,
@@ -100,6 +103,7 @@ impl Maps {
         Ok(Self {
             shape: source.typed(map::SHAPE, Map::Array)?,
             addresses: source.typed(map::ADDRESSES, Map::HashMap)?,
+            blocks: source.typed(map::BLOCKS, Map::HashMap)?,
             prefixes: source.typed(map::PREFIXES, Map::LpmTrie)?,
             local: source.typed(map::LOCAL, Map::LpmTrie)?,
             devices: DeviceMaps {
@@ -149,6 +153,10 @@ impl Tables for Maps {
             .get(&key.to_bytes(), 0)
             .ok()
             .and_then(Rule::from_bytes)
+    }
+
+    fn block(&self, key: Key) -> Option<Rule> {
+        self.block_at(key.of_block())?.rule_of(key.last_octet())
     }
 
     fn prefix(&self, key: Key) -> Option<Rule> {

@@ -40,6 +40,7 @@ pub(super) const BUILD: &str = env!("ARPGUARD_PROGRAMS");
 const MAPS: &[&str] = &[
     map::SHAPE,
     map::ADDRESSES,
+    map::BLOCKS,
     map::PREFIXES,
     map::LOCAL,
     map::LOW_DEVICES,

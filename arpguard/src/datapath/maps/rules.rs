@@ -1,16 +1,18 @@
 //! The tables of rules.
 
+use std::fmt::Display;
+
 use arpguard_common::{
-    abi::{self, Key, Rule, map},
+    abi::{self, Key, Rule, Shape, map},
     policy::Tables as _,
 };
 use aya::maps::{HashMap, LpmTrie, MapData};
 use ipnet::Ipv4Net;
 use nix::errno::Errno;
 
-use super::{Bytes, Maps, absent_is_fine, trie_key, unreadable};
+use super::{Bytes, Maps, absent_is_fine, blocks::members, trie_key, unreadable};
 use crate::{
-    datapath::Place,
+    datapath::{Place, script},
     error::{Error, Result, errno},
     fault,
 };
@@ -21,6 +23,16 @@ pub(in crate::datapath) type Parse = fn(Bytes) -> Option<Rule>;
 impl Maps {
     /// The rule at exactly this place.
     pub fn rule(&self, place: Place) -> Option<Rule> {
+        let entry = self.entry(place);
+        if place.prefix.prefix_len() == 32 {
+            entry.or_else(|| self.block(key(place)))
+        } else {
+            entry
+        }
+    }
+
+    /// The rule that this place has by itself.
+    pub(in crate::datapath) fn entry(&self, place: Place) -> Option<Rule> {
         let rule = if place.prefix.prefix_len() == 32 {
             self.exact(key(place))
         } else {
@@ -35,7 +47,31 @@ impl Maps {
 
     /// All rules, with the place of each.
     pub fn rules(&self) -> impl Iterator<Item = Result<(Place, Rule)>> + '_ {
-        rules(&self.addresses, &self.prefixes, Rule::from_bytes)
+        let in_blocks = self.blocks().flat_map(|told| {
+            let (block, error) = match told {
+                Ok(block) => (Some(block), None),
+                Err(error) => (None, Some(Err(error))),
+            };
+            let members = block.into_iter().flat_map(members).map(Ok);
+            members.chain(error)
+        });
+        in_blocks.chain(rules(&self.addresses, &self.prefixes, Rule::from_bytes))
+    }
+
+    /// How many rules there are in each table.
+    pub(in crate::datapath) fn count(&self) -> Result<Shape> {
+        let mut shape = Shape::default();
+        for told in self.blocks() {
+            let (key, block) = told?;
+            let count = script::blocks(&mut shape, key);
+            *count = count.saturating_add(block.len());
+        }
+        for told in rules(&self.addresses, &self.prefixes, Rule::from_bytes) {
+            let (place, _) = told?;
+            let count = script::table(&mut shape, place);
+            *count = count.saturating_add(1);
+        }
+        Ok(shape)
     }
 
     /// As [`Self::rules`], of those that are promoted.
@@ -130,7 +166,7 @@ fn placed(key: Bytes, rule: Rule) -> Option<(Place, Rule)> {
     Some((place, rule))
 }
 
-fn full(prefix: Ipv4Net, what: &str, most: u32) -> Error {
+pub(super) fn full(prefix: impl Display, what: &str, most: u32) -> Error {
     Error::new(
         "write a rule",
         prefix,
