@@ -66,8 +66,8 @@ pub mod map {
     pub const SHAPE: &str = "SHAPE";
     /// `HashMap` from [`super::Key`] to [`super::Rule`]. User space writes it.
     pub const ADDRESSES: &str = "ADDRESSES";
-    /// `HashMap` from [`super::Key::of_block`] to [`super::Block`], of [`super::Book::Own`] alone. A rule
-    /// in [`ADDRESSES`] wins over that of a block on the same device. User space writes it.
+    /// `HashMap` from [`super::Key::of_block`] to [`super::Block`], of [`super::Book::Own`] alone. The rule
+    /// of a member wins over one in [`ADDRESSES`] on the same device. User space writes it.
     pub const BLOCKS: &str = "BLOCKS";
     /// `LpmTrie` from [`super::Key`] to [`super::Rule`]. User space writes it.
     pub const PREFIXES: &str = "PREFIXES";

@@ -166,7 +166,7 @@ fn hiding(tables: &impl Tables, device: u32, vip: Ipv4Addr) -> Option<Rule> {
 /// The rule of this host's book for exactly this address.
 fn exact(tables: &impl Tables, device: u32, vip: Ipv4Addr) -> Option<Rule> {
     let key = Key::new(Book::Own, device, vip);
-    tables.exact(key).or_else(|| tables.block(key))
+    tables.block(key).or_else(|| tables.exact(key))
 }
 
 /// `is_own`: whether the rule is for this address and place alone.

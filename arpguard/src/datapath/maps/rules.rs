@@ -23,12 +23,9 @@ pub(in crate::datapath) type Parse = fn(Bytes) -> Option<Rule>;
 impl Maps {
     /// The rule at exactly this place.
     pub fn rule(&self, place: Place) -> Option<Rule> {
-        let entry = self.entry(place);
-        if place.prefix.prefix_len() == 32 {
-            entry.or_else(|| self.block(key(place)))
-        } else {
-            entry
-        }
+        let is_single = place.prefix.prefix_len() == 32;
+        let in_block = is_single.then(|| self.block(key(place))).flatten();
+        in_block.or_else(|| self.entry(place))
     }
 
     /// The rule that this place has by itself.
@@ -45,7 +42,8 @@ impl Maps {
         rule.filter(|rule| rule.prefix_len() == place.prefix.prefix_len())
     }
 
-    /// All rules, with the place of each.
+    /// All rules, with the place of each. Of two for one place, which a change that is under way may leave,
+    /// the later one holds.
     pub fn rules(&self) -> impl Iterator<Item = Result<(Place, Rule)>> + '_ {
         let in_blocks = self.blocks().flat_map(|told| {
             let (block, error) = match told {
@@ -55,7 +53,7 @@ impl Maps {
             let members = block.into_iter().flat_map(members).map(Ok);
             members.chain(error)
         });
-        in_blocks.chain(rules(&self.addresses, &self.prefixes, Rule::from_bytes))
+        rules(&self.addresses, &self.prefixes, Rule::from_bytes).chain(in_blocks)
     }
 
     /// How many rules there are in each table.

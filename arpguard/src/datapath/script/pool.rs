@@ -20,8 +20,8 @@ const _: () = assert!(MIN_BLOCK * MAX_BLOCKS == MAX_ADDRESSES);
 /// block, it gets the rule that most of the changes are to, if these are enough. Who gets the block's
 /// rule is made a member, who gets another one has it by itself.
 ///
-/// A rule that an address has by itself wins over the block's. So who leaves the block gets its own rule
-/// first, who comes is written to the block before its own rule goes, and the block is written in one.
+/// The block's rule wins over one that a member has by itself. So who leaves the block gets its own rule
+/// before, and who comes loses it after. The block is written in one, whoever comes and leaves.
 pub(super) struct Pool {
     key: Key,
     block: Option<Block>,
@@ -62,7 +62,7 @@ impl Pool {
         let block = self.block;
         let member_of = |at: u8| block.and_then(|block| block.rule_of(at));
         self.changes.retain(|single| {
-            let was = single.entry.or(member_of(single.at));
+            let was = member_of(single.at).or(single.entry);
             if was != single.rule {
                 draft.undo(single.place, was);
             }
@@ -94,6 +94,10 @@ impl Pool {
             draft.give_way(single.place);
         }
         let removed = || self.changes.iter().filter(|single| single.rule.is_none());
+        // What a member has by itself as well goes unnoticed.
+        for single in removed().filter(|single| single.entry.is_some()) {
+            draft.remove(single.place);
+        }
         let drained = without(filled, removed());
         draft.drain(
             place,
@@ -104,9 +108,6 @@ impl Pool {
                 places: removed().filter(|single| single.entry.is_none()).count(),
             },
         );
-        for single in removed().filter(|single| single.entry.is_some()) {
-            draft.remove(single.place);
-        }
     }
 
     /// The rule of the block; `None` where there is to be no block.

@@ -94,7 +94,7 @@ impl Kernel {
     fn rules(&self) -> Rules {
         let mut rules = Rules::default();
         let entries = self.entries.iter().map(|(place, rule)| (*place, *rule));
-        for (place, rule) in self.members().chain(entries) {
+        for (place, rule) in entries.chain(self.members()) {
             rules.insert(place, rule);
         }
         rules
