@@ -206,7 +206,8 @@ impl Armed {
     }
 
     /// There is room for what returns beside what goes: all of it was there together before the
-    /// first removal.
+    /// first removal. Only an address that was in a block and returns by itself was not, and there is
+    /// room for as many of these as for addresses at all, unless the blocks hold more than that.
     fn roll_back(&self, maps: &mut Maps) -> Result<()> {
         let changes = self.read(Rule::from_bytes)?;
         // A process may have died at any write: the shape may tell too much, and never too little.
