@@ -49,7 +49,7 @@ pub struct Script {
 /// device of its own prefers is written first, so that none is overruled for a moment by what it
 /// shall itself overrule; and it is removed last, so that it uncovers nothing.
 ///
-/// Single addresses are in blocks or by themselves, as [`Pool`] has it. What was left half done may have
+/// Single addresses are in blocks or by themselves, as `Pool` has it. What was left half done may have
 /// an address in both; each that is among `changes` is in one of them afterwards.
 pub fn script(
     changes: &[Change],
