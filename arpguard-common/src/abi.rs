@@ -3,6 +3,7 @@
 //! Addresses are bytes in wire order, numbers are the host's. Nothing has padding, and user space
 //! reads and writes bytes, so no layout is ever assumed of memory that somebody else wrote.
 
+mod block;
 mod claim;
 mod event;
 mod local;
@@ -20,6 +21,7 @@ use crate::{
 };
 
 pub use self::{
+    block::{BLOCK_LEN, Block},
     claim::{CLAIM_LEN, Claim, Heard},
     event::{EVENT_LEN, Event, Listener},
     local::Local,
@@ -37,8 +39,11 @@ pub const VERSION: u32 = 7;
 /// known: what they guard can be brought over.
 pub const FORMER: &[u32] = &[1, 2, 3, 4, 5, 6];
 
-/// How many single addresses there is room for, on every device and on single ones together.
+/// How many single addresses there is room for, on every device and on single ones together, beside
+/// those in blocks.
 pub const MAX_ADDRESSES: u32 = 1 << 20;
+/// How many blocks of single addresses there is room for.
+pub const MAX_BLOCKS: u32 = 1 << 17;
 /// How many prefixes there is room for.
 pub const MAX_PREFIXES: u32 = 1 << 16;
 /// How many devices there is room for.
@@ -65,6 +70,9 @@ pub mod map {
     pub const SIEVE: &str = "SIEVE";
     /// `HashMap` from [`super::Key`] to [`super::Rule`]. User space writes it.
     pub const ADDRESSES: &str = "ADDRESSES";
+    /// `HashMap` from [`super::Key::of_block`] to [`super::Block`], of [`super::Book::Own`] alone. The rule
+    /// of a member wins over one in [`ADDRESSES`] on the same device. User space writes it.
+    pub const BLOCKS: &str = "BLOCKS";
     /// `LpmTrie` from [`super::Key`] to [`super::Rule`]. User space writes it.
     pub const PREFIXES: &str = "PREFIXES";
     /// `LpmTrie` from [`super::Key`] to [`super::Local`]. User space writes it.
@@ -157,6 +165,23 @@ impl Key {
             device: device.to_be_bytes(),
             address: address.octets(),
         }
+    }
+
+    /// The key of the block that an address is in, if it is in one, on the same device.
+    #[inline(always)]
+    pub const fn of_block(self) -> Self {
+        let [a, b, c, _] = self.address;
+        Self {
+            device: self.device,
+            address: [a, b, c, 0],
+        }
+    }
+
+    /// The last octet of the address, which tells the members of a block apart.
+    #[inline(always)]
+    pub const fn last_octet(self) -> u8 {
+        let [.., last] = self.address;
+        last
     }
 
     /// Which book it belongs to.
@@ -294,6 +319,8 @@ mod tests {
             assert_eq!(key.to_bytes(), [first, 2, 3, 4, 10, 0, 0, 1]);
             assert_eq!(Key::from_bytes(key.to_bytes()), key);
             assert_eq!((key.book(), key.device()), (book, 0x0102_0304));
+            assert_eq!(key.of_block().to_bytes(), [first, 2, 3, 4, 10, 0, 0, 0]);
+            assert_eq!(key.last_octet(), 1);
         }
         let local = Local::own(Ipv4Addr::new(10, 0, 0, 9));
         assert_eq!(local.to_bytes(), [10, 0, 0, 9, 2, 0, 0, 0]);

@@ -22,8 +22,15 @@ pub trait Tables {
         let _ = address;
         true
     }
-    /// The rule for exactly this address.
+    /// The rule for exactly this address, which it has by itself.
     fn exact(&self, key: Key) -> Option<Rule>;
+    /// The rule for exactly this address, which it has with others of its block. It is asked for first:
+    /// blocks are few, so that what a look-up reads of them stays in the processor's cache, and of the
+    /// other table not even what tells that an address is not there.
+    #[inline(always)]
+    fn block(&self, _key: Key) -> Option<Rule> {
+        None
+    }
     /// The rule for the longest prefix that holds this address.
     fn prefix(&self, key: Key) -> Option<Rule>;
     /// The rule for the longest prefix that holds an address as a device sees it, of the tables that are
@@ -177,9 +184,21 @@ impl<'a, T: Tables> View<'a, T> {
         let on_device = || Key::new(book, device, address);
         let on_every = || Key::new(book, EVERY_DEVICE, address);
         if tables.may_have(address) {
-            if !self.is_vlans()
+            let own = !self.is_vlans();
+            if own
+                && in_use.has(book, Table::BlocksOnDevice)
+                && let Some(rule) = tables.block(on_device())
+            {
+                return Some(rule);
+            }
+            if own
                 && in_use.has(book, Table::ExactOnDevice)
                 && let Some(rule) = tables.exact(on_device())
+            {
+                return Some(rule);
+            }
+            if in_use.has(book, Table::Blocks)
+                && let Some(rule) = tables.block(on_every())
             {
                 return Some(rule);
             }

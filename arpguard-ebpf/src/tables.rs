@@ -4,8 +4,8 @@ use core::net::Ipv4Addr;
 
 use arpguard_common::{
     abi::{
-        Book, Device, Extent, InUse, Key, LOW_INDEXES, Local, MAX_ADDRESSES, MAX_DEVICES,
-        MAX_LOCAL, MAX_PREFIXES, Rule, Sieve,
+        Block, Book, Device, Extent, InUse, Key, LOW_INDEXES, Local, MAX_ADDRESSES, MAX_BLOCKS,
+        MAX_DEVICES, MAX_LOCAL, MAX_PREFIXES, Rule, Sieve,
     },
     policy::{self, Tables},
     wire::Mac,
@@ -27,6 +27,9 @@ static SIEVE: Array<Sieve> = Array::with_max_entries(1, 0);
 #[map]
 static ADDRESSES: HashMap<Key, Option<Rule>> =
     HashMap::with_max_entries(MAX_ADDRESSES, BPF_F_NO_PREALLOC);
+
+#[map]
+static BLOCKS: HashMap<Key, Block> = HashMap::with_max_entries(MAX_BLOCKS, BPF_F_NO_PREALLOC);
 
 #[map]
 static PREFIXES: LpmTrie<Key, Option<Rule>> = LpmTrie::with_max_entries(MAX_PREFIXES, 0);
@@ -62,6 +65,13 @@ impl Tables for Maps {
         // SAFETY: the map is not preallocated, so the kernel frees an element only after a grace
         // period, and replaces one whole when it is updated.
         unsafe { ADDRESSES.get(key) }.copied().flatten()
+    }
+
+    #[inline(always)]
+    fn block(&self, key: Key) -> Option<Rule> {
+        // SAFETY: as in `exact`.
+        let block = unsafe { BLOCKS.get(key.of_block()) }?;
+        block.rule_of(key.last_octet())
     }
 
     #[inline(always)]

@@ -48,7 +48,7 @@ pub use self::{
     maps::{Checks, Known, Left, Maps, Totals},
     others::{Other, described, lacks_clsact, name, others, tc_hook},
     requests::Requests,
-    script::{Script, Write, script, table},
+    script::{Script, Write, blocks, script, table},
     store::{Held, Keeper, Store},
     transaction::Change,
     trial::{Outcome, Ran, Trial},
@@ -177,7 +177,7 @@ impl Datapath {
     /// Where a map cannot be read.
     pub fn devices_with_rules(&self) -> Result<Vec<u32>> {
         let shape = self.maps.shape();
-        let has_some = |counts: Counts| counts.exact_on_device + counts.prefixes_on_device != 0;
+        let has_some = |counts: Counts| counts.on_device() != 0 || counts.prefixes_on_device != 0;
         if !has_some(shape.own) && !has_some(shape.claims) {
             return Ok(Vec::new());
         }

@@ -72,8 +72,9 @@ impl Progress {
 
     /// `done` of the total are done. Nothing is shown in the first second, or to no terminal.
     pub(crate) fn update(&mut self, done: usize) {
+        let passed = done / self.every != self.done / self.every;
         self.done = done;
-        if !done.is_multiple_of(self.every) {
+        if !passed && !done.is_multiple_of(self.every) {
             return;
         }
         if let Some(bar) = &self.bar {

@@ -37,10 +37,20 @@ fn hide(server: &Namespace, addresses: &str) -> Child {
     child
 }
 
+/// So many one beside the other: those of a /24 are written as one.
 fn many(count: u32) -> String {
-    let first = u32::from_be_bytes([10, 64, 0, 0]);
-    (first..first + count).fold(String::new(), |mut text, address| {
-        writeln!(text, "{}", Ipv4Addr::from_bits(address)).unwrap();
+    apart(count, [10, 64, 0, 0], 1)
+}
+
+/// So many of which each is written by itself.
+fn scattered(count: u32) -> String {
+    apart(count, [11, 0, 0, 0], 64)
+}
+
+fn apart(count: u32, first: [u8; 4], step: u32) -> String {
+    let first = u32::from_be_bytes(first);
+    (0..count).fold(String::new(), |mut text, number| {
+        writeln!(text, "{}", Ipv4Addr::from_bits(first + number * step)).unwrap();
         text
     })
 }
@@ -77,7 +87,7 @@ fn a_command_that_is_killed_has_done_all_or_nothing() {
     let before = server.guard("list");
     let (mut nothing, mut all) = (0, 0);
     let count = fewer(40_000);
-    let addresses = many(count);
+    let addresses = many(count / 2) + &scattered(count - count / 2);
     // Until it has had the time to finish a few times, however slow the machine.
     for pause in (0..20_000)
         .step_by(8)
@@ -112,7 +122,7 @@ fn a_command_that_is_interrupted_says_so_and_has_done_nothing() {
     server.guard("hide 192.168.18.101 --rip 192.168.18.10");
     let before = server.guard("list");
     // So many that it still writes when the signal comes, however slow the machine.
-    let addresses = many(fewer(300_000).max(100_000));
+    let addresses = scattered(fewer(300_000).max(100_000));
     for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
         let child = hide(&server, &addresses);
         // Its journal's pin says that it is writing.

@@ -258,7 +258,7 @@ type Swap<'a> = (&'a str, &'a dyn Fn(&Path, &Pins));
 fn pins_of_somebody_else_are_told_and_detached() {
     let (server, _peer) = real_server();
     let why = "arpguard has not pinned it; to begin anew: arpguard detach";
-    let swap: [Swap<'_>; 9] = [
+    let swap: [Swap<'_>; 10] = [
         ("maps/ADDRESSES", &|path, _| {
             // As large as it should be, but no hash.
             let map = Array::<MapData, [u8; 8]>::create(1, 0).unwrap();
@@ -277,6 +277,7 @@ fn pins_of_somebody_else_are_told_and_detached() {
         ("maps/NOTES", &|path, _| fs::create_dir(path).unwrap()),
         // As large as the rules' is not.
         ("maps/ADDRESSES", &|path, _| of_other_sizes(path)),
+        ("maps/BLOCKS", &|path, _| of_other_sizes(path)),
         ("journal", &|path, _| of_other_sizes(path)),
         ("journal", &|path, _| {
             let map = Array::<MapData, [u8; 16]>::create(1, 0).unwrap();

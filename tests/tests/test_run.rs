@@ -57,8 +57,23 @@ fn try_case(program: &Program, pins: &Pins, case: &Case, device: u32) -> Result<
     Ok(())
 }
 
+/// Of the second run, what is hidden and pinned to one device finds others of its rule and joins them.
 fn run(name: &str, direction: Direction) {
+    for pools in [&[][..], POOLS] {
+        run_beside(pools, name, direction);
+    }
+}
+
+/// Eight addresses each of which no case is about.
+const POOLS: &[&str] = &["hide @ --rip 192.168.18.10", "pin @ --dev eth1"];
+
+fn run_beside(pools: &[&str], name: &str, direction: Direction) {
     let server = RealServer::new();
+    for (pool, line) in pools.iter().enumerate() {
+        let of = |last: usize| format!("192.168.18.{}", 200 + pool * 8 + last);
+        let addresses = (0..8).map(of).collect::<Vec<_>>().join(" ");
+        server.host.guard(&line.replace('@', &addresses));
+    }
     server.guard("--attach native");
     let pins = Pins::of(&server.host);
     let program = Program::open(&pins, name);
@@ -107,6 +122,7 @@ fn every_program_is_pinned_and_so_is_every_map() {
     for name in [
         map::SHAPE,
         map::ADDRESSES,
+        map::BLOCKS,
         map::PREFIXES,
         map::LOCAL,
         map::LOW_DEVICES,

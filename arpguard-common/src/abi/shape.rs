@@ -16,10 +16,14 @@ pub struct Shape {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct Counts {
-    /// Single addresses, on every device.
+    /// Single addresses by themselves, on every device.
     pub exact: u32,
-    /// Single addresses, on one device.
+    /// Single addresses by themselves, on one device.
     pub exact_on_device: u32,
+    /// Single addresses in blocks, on every device.
+    pub in_blocks: u32,
+    /// Single addresses in blocks, on one device.
+    pub in_blocks_on_device: u32,
     /// Prefixes, on every device.
     pub prefixes: u32,
     /// Prefixes, on one device.
@@ -67,15 +71,16 @@ impl Shape {
 
     /// As numbers.
     pub const fn to_words(self) -> [u32; Self::WORDS] {
-        let ([a, b, c, d], [e, f, g, h]) = (self.own.to_words(), self.claims.to_words());
-        [a, b, c, d, e, f, g, h]
+        let [a, b, c, d, e, f] = self.own.to_words();
+        let [g, h, i, j, k, l] = self.claims.to_words();
+        [a, b, c, d, e, f, g, h, i, j, k, l]
     }
 
     /// From numbers.
-    pub const fn from_words([a, b, c, d, e, f, g, h]: [u32; Self::WORDS]) -> Self {
+    pub const fn from_words([a, b, c, d, e, f, g, h, i, j, k, l]: [u32; Self::WORDS]) -> Self {
         Self {
-            own: Counts::from_words([a, b, c, d]),
-            claims: Counts::from_words([e, f, g, h]),
+            own: Counts::from_words([a, b, c, d, e, f]),
+            claims: Counts::from_words([g, h, i, j, k, l]),
         }
     }
 }
@@ -85,33 +90,50 @@ impl Counts {
         let bit = |count: u32, table: Table| if count == 0 { 0 } else { table as u32 };
         bit(self.exact, Table::Exact)
             | bit(self.exact_on_device, Table::ExactOnDevice)
+            | bit(self.in_blocks, Table::Blocks)
+            | bit(self.in_blocks_on_device, Table::BlocksOnDevice)
             | bit(self.prefixes, Table::Prefixes)
             | bit(self.prefixes_on_device, Table::PrefixesOnDevice)
     }
 
+    /// How many rules there are for single addresses on every device.
+    pub const fn on_every(&self) -> u32 {
+        self.exact.saturating_add(self.in_blocks)
+    }
+
+    /// How many there are for single addresses on one device.
+    pub const fn on_device(&self) -> u32 {
+        self.exact_on_device
+            .saturating_add(self.in_blocks_on_device)
+    }
+
     const fn addresses(&self) -> u32 {
-        self.exact.saturating_add(self.exact_on_device)
+        self.on_every().saturating_add(self.on_device())
     }
 
     const fn prefixes(&self) -> u32 {
         self.prefixes.saturating_add(self.prefixes_on_device)
     }
 
-    const fn to_words(self) -> [u32; 4] {
+    const fn to_words(self) -> [u32; 6] {
         [
             self.exact,
             self.exact_on_device,
+            self.in_blocks,
+            self.in_blocks_on_device,
             self.prefixes,
             self.prefixes_on_device,
         ]
     }
 
-    const fn from_words([exact, exact_on_device, prefixes, prefixes_on_device]: [u32; 4]) -> Self {
+    const fn from_words([a, b, c, d, e, f]: [u32; 6]) -> Self {
         Self {
-            exact,
-            exact_on_device,
-            prefixes,
-            prefixes_on_device,
+            exact: a,
+            exact_on_device: b,
+            in_blocks: c,
+            in_blocks_on_device: d,
+            prefixes: e,
+            prefixes_on_device: f,
         }
     }
 }
@@ -120,14 +142,18 @@ impl Counts {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Table {
-    /// Single addresses, on every device.
+    /// Single addresses by themselves, on every device.
     Exact = 1,
-    /// Single addresses, on one device.
+    /// Single addresses by themselves, on one device.
     ExactOnDevice = 2,
+    /// Blocks of single addresses, on every device.
+    Blocks = 4,
+    /// Blocks of single addresses, on one device.
+    BlocksOnDevice = 8,
     /// Prefixes, on every device.
-    Prefixes = 4,
+    Prefixes = 16,
     /// Prefixes, on one device.
-    PrefixesOnDevice = 8,
+    PrefixesOnDevice = 32,
 }
 
 /// Which tables have rules at all. To ask that of one number costs a packet less than to look into an
@@ -138,7 +164,7 @@ pub struct InUse(u32);
 
 impl InUse {
     /// How many bits a book has: this host's own are the lower ones.
-    const BITS: u32 = 4;
+    const BITS: u32 = 6;
 
     /// Whether a book has any rule.
     #[inline(always)]
@@ -207,20 +233,20 @@ impl Extent {
 
     /// As the map holds it.
     pub const fn to_words(self) -> [u32; Self::WORDS] {
-        let [a, b, c, d, e, f, g, h] = self.shape.to_words();
-        [self.in_use.0, a, b, c, d, e, f, g, h]
+        let [a, b, c, d, e, f, g, h, i, j, k, l] = self.shape.to_words();
+        [self.in_use.0, a, b, c, d, e, f, g, h, i, j, k, l]
     }
 
     /// From what the map holds.
-    pub const fn from_words([in_use, a, b, c, d, e, f, g, h]: [u32; Self::WORDS]) -> Self {
+    pub const fn from_words([in_use, words @ ..]: [u32; Self::WORDS]) -> Self {
         Self {
             in_use: InUse(in_use),
-            shape: Shape::from_words([a, b, c, d, e, f, g, h]),
+            shape: Shape::from_words(words),
         }
     }
 }
 
-const _: () = assert!(size_of::<Extent>() == 36);
+const _: () = assert!(size_of::<Extent>() == 52);
 
 #[cfg(test)]
 mod tests {
@@ -228,21 +254,28 @@ mod tests {
 
     #[test]
     fn words_and_back() {
-        let words = [1, 2, 3, 4, 5, 6, 7, 8];
+        let words = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12];
         let shape = Shape::from_words(words);
         assert_eq!(shape.to_words(), words);
         assert_eq!(shape.of(Book::Own).exact_on_device, 2);
-        assert_eq!(shape.of(Book::Claims).prefixes, 7);
-        let extent = Extent::of(Shape::from_words([0, 9, 0, 0, 0, 0, 1, 1]));
-        assert_eq!(extent.to_words(), [0xc2, 0, 9, 0, 0, 0, 0, 1, 1]);
+        assert_eq!(shape.of(Book::Claims).prefixes, 11);
+        assert_eq!(shape.addresses(), 1 + 2 + 3 + 4 + 7 + 8 + 9 + 10);
+        assert_eq!((shape.own.on_every(), shape.own.on_device()), (4, 6));
+        let extent = Extent::of(Shape::from_words([0, 9, 1, 0, 0, 0, 0, 0, 0, 0, 1, 1]));
+        assert_eq!(
+            extent.to_words(),
+            [0xc06, 0, 9, 1, 0, 0, 0, 0, 0, 0, 0, 1, 1]
+        );
         assert_eq!(Extent::from_words(extent.to_words()), extent);
     }
 
     #[test]
     fn a_table_with_rules_is_in_use() {
-        const TABLES: [Table; 4] = [
+        const TABLES: [Table; 6] = [
             Table::Exact,
             Table::ExactOnDevice,
+            Table::Blocks,
+            Table::BlocksOnDevice,
             Table::Prefixes,
             Table::PrefixesOnDevice,
         ];
@@ -251,8 +284,8 @@ mod tests {
             let mut words = [0; Shape::WORDS];
             words[filled] = 1 << 31;
             let in_use = Shape::from_words(words).in_use();
-            for (book, at) in BOOKS.into_iter().zip([0, 4]) {
-                assert_eq!(in_use.any(book), (at..at + 4).contains(&filled));
+            for (book, at) in BOOKS.into_iter().zip([0, 6]) {
+                assert_eq!(in_use.any(book), (at..at + 6).contains(&filled));
                 for (table, at) in TABLES.into_iter().zip(at..) {
                     assert_eq!(in_use.has(book, table), at == filled);
                 }

@@ -1,5 +1,6 @@
 //! The maps, typed: the one place where their bytes are made and read.
 
+mod blocks;
 mod checks;
 mod claims;
 mod counters;
@@ -28,6 +29,14 @@ use aya::maps::{
 use ipnet::Ipv4Net;
 use nix::errno::Errno;
 
+use self::{
+    blocks::BlockMap,
+    claims::HeardMap,
+    devices::{DeviceMaps, local_key},
+    notes::NoteBytes,
+    sieve::SieveMap,
+    source::{Kind, open_any},
+};
 pub use self::{
     checks::Checks,
     counters::{Left, Totals},
@@ -41,13 +50,6 @@ pub(super) use self::{
     rules::{Parse, key, rules},
     source::{Source, descriptor, find, open},
     terms::all as terms,
-};
-use self::{
-    claims::HeardMap,
-    devices::{DeviceMaps, local_key},
-    notes::NoteBytes,
-    sieve::SieveMap,
-    source::{Kind, open_any},
 };
 use super::bpffs::Pins;
 use crate::{
@@ -65,6 +67,7 @@ pub struct Maps {
     shape: Array<MapData, [u32; Extent::WORDS]>,
     sieve: SieveMap,
     addresses: HashMap<MapData, Bytes, Bytes>,
+    blocks: BlockMap,
     prefixes: LpmTrie<MapData, Bytes, Bytes>,
     local: LpmTrie<MapData, Bytes, Bytes>,
     devices: DeviceMaps,
@@ -106,6 +109,7 @@ impl Maps {
             shape: source.typed(map::SHAPE, Map::Array)?,
             sieve: source.typed(map::SIEVE, Map::Array)?,
             addresses: source.typed(map::ADDRESSES, Map::HashMap)?,
+            blocks: source.typed(map::BLOCKS, Map::HashMap)?,
             prefixes: source.typed(map::PREFIXES, Map::LpmTrie)?,
             local: source.typed(map::LOCAL, Map::LpmTrie)?,
             devices: DeviceMaps {
@@ -156,6 +160,10 @@ impl Tables for Maps {
             .get(&key.to_bytes(), 0)
             .ok()
             .and_then(Rule::from_bytes)
+    }
+
+    fn block(&self, key: Key) -> Option<Rule> {
+        self.block_at(key.of_block())?.rule_of(key.last_octet())
     }
 
     fn prefix(&self, key: Key) -> Option<Rule> {

@@ -41,6 +41,7 @@ const MAPS: &[&str] = &[
     map::SHAPE,
     map::SIEVE,
     map::ADDRESSES,
+    map::BLOCKS,
     map::PREFIXES,
     map::LOCAL,
     map::LOW_DEVICES,

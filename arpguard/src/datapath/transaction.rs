@@ -6,7 +6,7 @@
 
 use std::{io, net::Ipv4Addr, path::PathBuf};
 
-use arpguard_common::abi::{Key, Rule, Shape};
+use arpguard_common::abi::{Key, Rule};
 use aya::maps::{HashMap, Map, MapData};
 use ipnet::Ipv4Net;
 
@@ -14,7 +14,7 @@ use super::{
     Place,
     bpffs::Pins,
     maps::{self, Maps, NO_PREALLOC, Parse},
-    script::{Write, script},
+    script::{Script, Write, script},
     sys,
 };
 use crate::{
@@ -31,13 +31,10 @@ pub struct Change {
     pub rule: Option<Rule>,
 }
 
-/// A journal's key: book and device, address, prefix length, zeros; or one of [`SHAPE_KEYS`].
+/// A journal's key: book and device, address, prefix length, zeros.
 type EntryKey = [u8; 12];
-/// A journal's value: a rule's bytes (zeros for none) and zeros; or half of a shape's words.
+/// A journal's value: a rule's bytes (zeros for none) and zeros.
 type Entry = [u32; 4];
-
-/// No prefix has these lengths.
-const SHAPE_KEYS: [EntryKey; 2] = [[0xff; 12], [0xfe; 12]];
 
 /// Returns the change that undoes this one.
 pub(super) fn commit(
@@ -46,8 +43,7 @@ pub(super) fn commit(
     changes: &[Change],
     step: &mut dyn FnMut(usize) -> Result<()>,
 ) -> Result<Vec<Change>> {
-    let before = maps.shape();
-    let script = script(changes, before, |place| maps.rule(place));
+    let script = scripted(maps, changes);
     if script.writes.is_empty() {
         return Ok(Vec::new());
     }
@@ -59,7 +55,6 @@ pub(super) fn commit(
     for was in &script.undo {
         journal.remember(was.place, was.rule)?;
     }
-    journal.remember_shape(before)?;
     let armed = journal.arm(pins)?;
     let removes = changes.iter().any(|change| change.rule.is_none());
     let finish = |maps: &mut Maps| if removes { maps.close_sieve() } else { Ok(()) };
@@ -89,6 +84,15 @@ fn single(changes: &[Change]) -> impl Iterator<Item = Ipv4Addr> {
         .map(|change| change.place.prefix.addr())
 }
 
+fn scripted(maps: &Maps, changes: &[Change]) -> Script {
+    script(
+        changes,
+        maps.shape(),
+        |place| maps.entry(place),
+        |key| maps.block_at(key),
+    )
+}
+
 fn perform(
     maps: &mut Maps,
     writes: &[Write],
@@ -96,15 +100,15 @@ fn perform(
 ) -> Result<()> {
     let mut done = 0;
     for write in writes {
-        match *write {
+        done += match *write {
             Write::Shape(shape) => {
                 maps.set_shape(shape)?;
                 continue;
             }
-            Write::Rule(place, rule) => maps.set_rule(place, rule)?,
-            Write::Removal(place) => maps.remove_rule(place)?,
-        }
-        done += 1;
+            Write::Rule(place, rule) => maps.set_rule(place, rule).map(|()| 1)?,
+            Write::Removal(place) => maps.remove_rule(place).map(|()| 1)?,
+            Write::Block { key, block, places } => maps.set_block(key, block).map(|()| places)?,
+        };
         step(done)?;
     }
     Ok(())
@@ -122,7 +126,7 @@ pub(super) fn recover(maps: &mut Maps, pins: &Pins) -> Result<()> {
 /// in the middle of a change; nothing where none has.
 pub(super) fn undone(pins: &Pins, parse: Parse) -> Result<Vec<Change>> {
     match Armed::find(pins)? {
-        Some(armed) => armed.read(parse).map(|(_, changes)| changes),
+        Some(armed) => armed.read(parse),
         None => Ok(Vec::new()),
     }
 }
@@ -131,8 +135,8 @@ struct Journal(HashMap<MapData, EntryKey, Entry>);
 
 impl Journal {
     fn create(changes: usize) -> Result<Self> {
-        // Two more for the shape.
-        let entries = u32::try_from(changes).unwrap_or(u32::MAX).saturating_add(2);
+        // There may be none, and a map has room for one at least.
+        let entries = u32::try_from(changes).unwrap_or(u32::MAX).max(1);
         fault::step("journal/create", || HashMap::create(entries, NO_PREALLOC))
             .map(Self)
             .map_err(|cause| Error::from_cause("create a map", "the journal", &cause))
@@ -144,13 +148,6 @@ impl Journal {
         let word = u64::from_ne_bytes(rule.map_or([0; 8], Rule::to_bytes));
         let entry = [word as u32, (word >> 32) as u32, 0, 0];
         self.write(key, entry)
-    }
-
-    fn remember_shape(&mut self, shape: Shape) -> Result<()> {
-        let [a, b, c, d, e, f, g, h] = shape.to_words();
-        let [own, claims] = SHAPE_KEYS;
-        self.write(own, [a, b, c, d])?;
-        self.write(claims, [e, f, g, h])
     }
 
     fn write(&mut self, key: EntryKey, entry: Entry) -> Result<()> {
@@ -197,18 +194,17 @@ impl Armed {
         sys::unpin(path).map_err(|cause| Error::from_cause("remove a pin", path.display(), &cause))
     }
 
-    /// The shape of before, and the changes that put everything back.
-    fn read(&self, parse: Parse) -> Result<(Shape, Vec<Change>)> {
-        let mut before = [[0; 4]; SHAPE_KEYS.len()];
+    /// The changes that put everything back.
+    fn read(&self, parse: Parse) -> Result<Vec<Change>> {
         let mut changes = Vec::new();
         for entry in self.journal.iter() {
             let (key, entry) =
                 entry.map_err(|cause| Error::from_cause("read a map", "the journal", &cause))?;
-            if let Some(half) = SHAPE_KEYS.iter().position(|one| *one == key) {
-                before[half] = entry;
+            let [a, b, c, d, e, f, g, h, length, ..] = key;
+            // Versions up to 6 kept a shape there.
+            if length > 32 {
                 continue;
             }
-            let [a, b, c, d, e, f, g, h, length, ..] = key;
             let key = Key::from_bytes([a, b, c, d, e, f, g, h]);
             let prefix = Ipv4Net::new(key.address.into(), length)
                 .map_err(|cause| Error::from_cause("read a map", "the journal", &cause))?;
@@ -223,29 +219,21 @@ impl Armed {
                 rule: parse(word.to_ne_bytes()),
             });
         }
-        let [[a, b, c, d], [e, f, g, h]] = before;
-        Ok((Shape::from_words([a, b, c, d, e, f, g, h]), changes))
+        Ok(changes)
     }
 
     /// There is room for what returns beside what goes: all of it was there together before the
-    /// first removal.
+    /// first removal. Only an address that was in a block and returns by itself was not, and there is
+    /// room for as many of these as for addresses at all, unless the blocks hold more than that.
     fn roll_back(&self, maps: &mut Maps) -> Result<()> {
-        let (before, changes) = self.read(Rule::from_bytes)?;
-        // A process may have died at any write, so the tables hold at most what they held before,
-        // and what the shape tells now.
-        let most = sum(before, maps.shape());
-        let script = script(&changes, most, |place| maps.rule(place));
+        let changes = self.read(Rule::from_bytes)?;
+        // A process may have died at any write: the shape may tell too much, and never too little.
+        let script = scripted(maps, &changes);
         maps.open_sieve(single(&changes))?;
         perform(maps, &script.writes, &mut |_| Ok(()))?;
-        maps.set_shape(before)?;
+        // Nor need an address that was in a block be in one again.
+        let counted = maps.count()?;
+        maps.set_shape(counted)?;
         self.disarm()
     }
-}
-
-fn sum(one: Shape, other: Shape) -> Shape {
-    let mut words = one.to_words();
-    for (word, other) in words.iter_mut().zip(other.to_words()) {
-        *word = word.saturating_add(other);
-    }
-    Shape::from_words(words)
 }

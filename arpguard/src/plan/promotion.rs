@@ -165,7 +165,8 @@ fn hiding(tables: &impl Tables, device: u32, vip: Ipv4Addr) -> Option<Rule> {
 
 /// The rule of this host's book for exactly this address.
 fn exact(tables: &impl Tables, device: u32, vip: Ipv4Addr) -> Option<Rule> {
-    tables.exact(Key::new(Book::Own, device, vip))
+    let key = Key::new(Book::Own, device, vip);
+    tables.block(key).or_else(|| tables.exact(key))
 }
 
 /// `is_own`: whether the rule is for this address and place alone.

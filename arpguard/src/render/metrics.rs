@@ -125,8 +125,8 @@ impl Metrics {
         let help = "Rules in the kernel, by what they are about and the devices they hold on.";
         head(f, name, "gauge", help)?;
         for (about, devices, number) in [
-            ("address", "every", sum(|counts| counts.exact)),
-            ("address", "one", sum(|counts| counts.exact_on_device)),
+            ("address", "every", sum(Counts::on_every)),
+            ("address", "one", sum(Counts::on_device)),
             ("prefix", "every", sum(|counts| counts.prefixes)),
             ("prefix", "one", sum(|counts| counts.prefixes_on_device)),
         ] {

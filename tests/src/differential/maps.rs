@@ -1,6 +1,6 @@
 //! The pinned maps, written from what was drawn.
 
-use arpguard_common::abi::{CLAIM_LEN, Device, Extent, HeardSlots, Key, Sieve, map};
+use arpguard_common::abi::{BLOCK_LEN, CLAIM_LEN, Device, Extent, HeardSlots, Key, Sieve, map};
 use aya::maps::{Array, HashMap, LpmTrie, Map, MapData, MapError, lpm_trie};
 
 use super::tables::{Drawn, Place, key};
@@ -15,6 +15,7 @@ pub struct Maps {
     claims: HashMap<MapData, Bytes, [u8; CLAIM_LEN]>,
     heard: Array<MapData, HeardSlots>,
     addresses: HashMap<MapData, Bytes, Bytes>,
+    blocks: HashMap<MapData, Bytes, [u8; BLOCK_LEN]>,
     prefixes: LpmTrie<MapData, Bytes, Bytes>,
     local: LpmTrie<MapData, Bytes, Bytes>,
     devices: DevicesMap,
@@ -34,6 +35,7 @@ impl Maps {
             claims: pins.map(map::CLAIMS, Map::LruHashMap),
             heard: pins.map(map::HEARD, Map::Array),
             addresses: pins.map(map::ADDRESSES, Map::HashMap),
+            blocks: pins.map(map::BLOCKS, Map::HashMap),
             prefixes: pins.map(map::PREFIXES, Map::LpmTrie),
             local: pins.map(map::LOCAL, Map::LpmTrie),
             devices: pins.devices(),
@@ -54,6 +56,9 @@ impl Maps {
     fn clear(&mut self) -> Result<(), MapError> {
         for key in self.addresses.keys().collect::<Result<Vec<_>, _>>()? {
             self.addresses.remove(&key)?;
+        }
+        for key in self.blocks.keys().collect::<Result<Vec<_>, _>>()? {
+            self.blocks.remove(&key)?;
         }
         for key in self.claims.keys().collect::<Result<Vec<_>, _>>()? {
             self.claims.remove(&key)?;
@@ -83,6 +88,13 @@ impl Maps {
                 }
                 place => self.prefixes.insert(&trie_key(place), bytes, 0)?,
             }
+        }
+        for (key, block) in &drawn.blocks {
+            let [a, b, c, _] = key.address;
+            block
+                .members()
+                .for_each(|last| sieve.open([a, b, c, last].into()));
+            self.blocks.insert(key.to_bytes(), block.to_bytes(), 0)?;
         }
         for (place, local) in &drawn.local {
             self.local.insert(&trie_key(*place), local.to_bytes(), 0)?;

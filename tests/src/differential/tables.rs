@@ -3,7 +3,7 @@
 use std::{cell::RefCell, collections::BTreeMap, net::Ipv4Addr};
 
 use arpguard_common::{
-    abi::{Book, EVERY_DEVICE, InUse, Key, Local, Rule, Shape},
+    abi::{BLOCK_LEN, Block, Book, EVERY_DEVICE, InUse, Key, Local, Rule, Shape},
     policy::Tables,
     verdict::{Mode, Policy},
     wire::Mac,
@@ -21,6 +21,8 @@ pub type Place = (u32, u8, Ipv4Addr);
 pub struct Drawn {
     /// The rules.
     pub rules: BTreeMap<Place, Rule>,
+    /// The blocks of single addresses. Some address may have a rule by itself beside it.
+    pub blocks: BTreeMap<Key, Block>,
     /// What the devices have for their own.
     pub local: BTreeMap<Place, Local>,
     /// Their hardware addresses.
@@ -45,6 +47,9 @@ impl Drawn {
             let (book, rule) = rule(dice, length, devices);
             let place = place(slot(book, device), address(dice), length);
             drawn.rules.insert(place, rule);
+        }
+        for _ in 0..dice.below(6) {
+            drawn.draw_block(dice, devices);
         }
         for (device, mac) in devices {
             let primary = address(dice);
@@ -74,6 +79,34 @@ impl Drawn {
             drawn.excess = 1;
         }
         drawn
+    }
+
+    /// Draws a block: often of addresses that frames are about, and one in sixteen of bytes that nobody
+    /// writes.
+    fn draw_block(&mut self, dice: &mut Dice, devices: &[(u32, Mac)]) {
+        let device = if dice.once_in(2) {
+            EVERY_DEVICE
+        } else {
+            dice.one_of(devices).0
+        };
+        let (book, rule) = rule(dice, 32, devices);
+        if book == Book::Claims {
+            return;
+        }
+        let key = Key::new(book, device, address(dice)).of_block();
+        let mut block = Block::new(rule);
+        if dice.once_in(16) {
+            let mut bytes = [0; BLOCK_LEN];
+            let (given, members) = bytes.split_at_mut(8);
+            given.copy_from_slice(&dice.bytes::<8>());
+            members.copy_from_slice(&dice.bytes::<32>());
+            block = Block::from_bytes(bytes);
+        }
+        for _ in 0..dice.below(16) {
+            let [.., last] = address(dice).octets();
+            block.insert(last);
+        }
+        self.blocks.insert(key, block);
     }
 }
 
@@ -180,6 +213,13 @@ impl Drawn {
                 (false, false) => &mut counts.prefixes_on_device,
             } += 1;
         }
+        for (key, block) in &self.blocks {
+            let counts = shape.of_mut(key.book());
+            *match key.device() == EVERY_DEVICE {
+                true => &mut counts.in_blocks,
+                false => &mut counts.in_blocks_on_device,
+            } += block.len();
+        }
         shape
     }
 }
@@ -192,6 +232,11 @@ impl Tables for Drawn {
     fn exact(&self, key: Key) -> Option<Rule> {
         let place = (slot(key.book(), key.device()), 32, key.address.into());
         self.rules.get(&place).copied()
+    }
+
+    fn block(&self, key: Key) -> Option<Rule> {
+        let block = self.blocks.get(&key.of_block())?;
+        block.rule_of(key.last_octet())
     }
 
     fn prefix(&self, key: Key) -> Option<Rule> {

@@ -16,7 +16,7 @@ mod refused;
 mod state;
 mod steps;
 
-use std::{fs, net::Ipv4Addr, path::PathBuf};
+use std::{fs, net::Ipv4Addr, ops::Range, path::PathBuf};
 
 use arpguard_common::abi::{FORMER, VERSION};
 use arpguard_tests::{former::lay_out, pins::Pins};
@@ -94,6 +94,41 @@ fn hide_a_prefix_on_a_device() {
         &["unhide 192.168.19.0/24 192.168.18.100/30"],
         &[VIP],
     );
+}
+
+/// So many of one /24 that they are in one block.
+#[test]
+fn hide_a_pool_and_unhide_it() {
+    let pool = pool(102..112).join(" ");
+    let hide = format!("hide {pool} --rip 192.168.18.10");
+    let unhide = format!("unhide {pool}");
+    each_step("hide-pool", &[HIDE], &hide, &[&unhide], &[VIP]);
+    each_step("unhide-pool", &[HIDE, &hide], &unhide, &[&hide], &[VIP]);
+}
+
+/// The rule of the block is another then, one of it has a rule by itself, and back again.
+#[test]
+fn apply_that_replaces_a_pool() {
+    let ground = Ground::new("replace-pool", "");
+    let list = |last: Range<u8>| format!("\"{}\"", pool(last).join("\", \""));
+    let (old, new) = files(
+        &ground,
+        &format!("[[hide]]\nip = [{}]\n", list(101..113)),
+        &format!(
+            "[[hide]]\nip = [{}]\nrip = \"192.168.18.10\"\n\
+             [[pin]]\nip = \"192.168.18.110\"\ndev = \"eth1\"\n\
+             [[hide]]\nip = [{}]\nshield = true\n",
+            list(101..110),
+            list(111..120),
+        ),
+    );
+    on(&ground, &[&old], &new, &[&old], &[VIP]);
+    on(&ground, &[&new], &old, &[&new], &[VIP]);
+}
+
+/// Addresses of 192.168.18.0/24 by their last octets.
+fn pool(last: Range<u8>) -> Vec<String> {
+    last.map(|last| format!("192.168.18.{last}")).collect()
 }
 
 #[test]

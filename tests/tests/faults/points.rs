@@ -7,7 +7,7 @@ use std::{
 };
 
 /// A point, and the name of the ground on which a test kills there.
-const KILLED: [(&str, &str); 45] = [
+const KILLED: [(&str, &str); 47] = [
     ("address/add", "add-to"),
     ("address/remove", "del-from"),
     ("journal/create", "hide"),
@@ -18,6 +18,8 @@ const KILLED: [(&str, &str); 45] = [
     ("link/xdp", "hook-tc"),
     ("load/maps", "hide-cold"),
     ("load/program", "hide-cold"),
+    ("map/block", "hide-pool"),
+    ("map/block/remove", "unhide-pool"),
     ("map/check", "answer"),
     ("map/check/remove", "unanswer"),
     ("map/claim", "layout"),

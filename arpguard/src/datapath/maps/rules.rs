@@ -1,16 +1,18 @@
 //! The tables of rules.
 
+use std::fmt::Display;
+
 use arpguard_common::{
-    abi::{self, Key, Rule, map},
+    abi::{self, Key, Rule, Shape, map},
     policy::Tables as _,
 };
 use aya::maps::{HashMap, LpmTrie, MapData};
 use ipnet::Ipv4Net;
 use nix::errno::Errno;
 
-use super::{Bytes, Maps, absent_is_fine, trie_key, unreadable};
+use super::{Bytes, Maps, absent_is_fine, blocks::members, trie_key, unreadable};
 use crate::{
-    datapath::Place,
+    datapath::{Place, script},
     error::{Error, Result, errno},
     fault,
 };
@@ -21,6 +23,13 @@ pub(in crate::datapath) type Parse = fn(Bytes) -> Option<Rule>;
 impl Maps {
     /// The rule at exactly this place.
     pub fn rule(&self, place: Place) -> Option<Rule> {
+        let is_single = place.prefix.prefix_len() == 32;
+        let in_block = is_single.then(|| self.block(key(place))).flatten();
+        in_block.or_else(|| self.entry(place))
+    }
+
+    /// The rule that this place has by itself.
+    pub(in crate::datapath) fn entry(&self, place: Place) -> Option<Rule> {
         let rule = if place.prefix.prefix_len() == 32 {
             self.exact(key(place))
         } else {
@@ -33,9 +42,34 @@ impl Maps {
         rule.filter(|rule| rule.prefix_len() == place.prefix.prefix_len())
     }
 
-    /// All rules, with the place of each.
+    /// All rules, with the place of each. Of two for one place, which a change that is under way may leave,
+    /// the later one holds.
     pub fn rules(&self) -> impl Iterator<Item = Result<(Place, Rule)>> + '_ {
-        rules(&self.addresses, &self.prefixes, Rule::from_bytes)
+        let in_blocks = self.blocks().flat_map(|told| {
+            let (block, error) = match told {
+                Ok(block) => (Some(block), None),
+                Err(error) => (None, Some(Err(error))),
+            };
+            let members = block.into_iter().flat_map(members).map(Ok);
+            members.chain(error)
+        });
+        rules(&self.addresses, &self.prefixes, Rule::from_bytes).chain(in_blocks)
+    }
+
+    /// How many rules there are in each table.
+    pub(in crate::datapath) fn count(&self) -> Result<Shape> {
+        let mut shape = Shape::default();
+        for told in self.blocks() {
+            let (key, block) = told?;
+            let count = script::blocks(&mut shape, key);
+            *count = count.saturating_add(block.len());
+        }
+        for told in rules(&self.addresses, &self.prefixes, Rule::from_bytes) {
+            let (place, _) = told?;
+            let count = script::table(&mut shape, place);
+            *count = count.saturating_add(1);
+        }
+        Ok(shape)
     }
 
     /// As [`Self::rules`], of those that are promoted.
@@ -130,7 +164,7 @@ fn placed(key: Bytes, rule: Rule) -> Option<(Place, Rule)> {
     Some((place, rule))
 }
 
-fn full(prefix: Ipv4Net, what: &str, most: u32) -> Error {
+pub(super) fn full(prefix: impl Display, what: &str, most: u32) -> Error {
     Error::new(
         "write a rule",
         prefix,

@@ -1,7 +1,7 @@
-use std::net::Ipv4Addr;
+use std::{collections::BTreeMap, net::Ipv4Addr};
 
 use arpguard_common::{
-    abi::{EVERY_DEVICE, InUse, Key, Local, Rule, Shape},
+    abi::{Block, Book, EVERY_DEVICE, InUse, Key, Local, Rule, Shape},
     policy::{Tables, View},
     verdict::{Mode, Policy},
     wire::Mac,
@@ -11,45 +11,114 @@ use proptest::{collection::vec, prelude::*};
 
 use super::*;
 use crate::{
-    datapath::{Place, Write, script},
+    datapath::{Place, Script, Write, blocks, script, table},
     policy::EVERY_ADDRESS,
 };
 
 /// The tables in the kernel, with a shape that is written, as theirs is.
 #[derive(Clone, Default)]
 struct Kernel {
-    rules: Rules,
+    /// What places have by themselves.
+    entries: Rules,
+    blocks: BTreeMap<Key, Block>,
     shape: Shape,
 }
 
 impl Kernel {
-    fn of(rules: &Rules) -> Self {
-        Self {
-            rules: rules.clone(),
-            shape: rules.shape,
-        }
+    /// With a policy that was reached by another one: what is in a block depends on it.
+    fn by_way_of(first: &Rules, rules: &Rules) -> Self {
+        let mut kernel = Self::default();
+        kernel.apply(&between(&Rules::default(), first));
+        kernel.apply(&between(first, rules));
+        kernel
     }
 
     fn write(&mut self, write: Write) {
         match write {
             Write::Shape(shape) => self.shape = shape,
             Write::Rule(place, rule) => {
-                self.rules.insert(place, rule);
+                self.entries.insert(place, rule);
             }
             Write::Removal(place) => {
-                self.rules.remove(place);
+                assert!(self.entries.remove(place).is_some(), "{place:?}");
+            }
+            Write::Block {
+                key,
+                block: Some(block),
+                ..
+            } => {
+                assert!(!block.is_empty());
+                self.blocks.insert(key, block);
+            }
+            Write::Block {
+                key, block: None, ..
+            } => {
+                assert!(self.blocks.remove(&key).is_some(), "{key:?}");
             }
         }
+        let (counted, told) = (self.count().to_words(), self.shape.to_words());
+        let is_enough = counted.iter().zip(told).all(|(count, told)| *count <= told);
+        assert!(is_enough, "{counted:?} are told as {told:?}");
     }
 
     /// Applies a change, and gives the tables after each write.
-    fn apply(&mut self, changes: &[Change]) -> (Vec<Self>, Vec<Change>) {
-        let script = script(changes, self.shape, |place| self.rules.at(place));
+    fn apply(&mut self, changes: &[Change]) -> (Vec<Self>, Script) {
+        let script = script(
+            changes,
+            self.shape,
+            |place| self.entries.at(place),
+            |key| self.blocks.get(&key).copied(),
+        );
         let steps = script.writes.iter().map(|write| {
             self.write(*write);
             self.clone()
         });
-        (steps.collect(), script.undo.clone())
+        (steps.collect(), script.clone())
+    }
+
+    fn members(&self) -> impl Iterator<Item = (Place, Rule)> {
+        self.blocks.iter().flat_map(|(key, block)| {
+            block.members().map(|last| {
+                let [a, b, c, _] = key.address;
+                let place = Place {
+                    device: key.device(),
+                    prefix: Ipv4Addr::new(a, b, c, last).into(),
+                    book: key.book(),
+                };
+                (place, block.rule().unwrap())
+            })
+        })
+    }
+
+    /// The policy that it has.
+    fn rules(&self) -> Rules {
+        let mut rules = Rules::default();
+        let entries = self.entries.iter().map(|(place, rule)| (*place, *rule));
+        for (place, rule) in entries.chain(self.members()) {
+            rules.insert(place, rule);
+        }
+        rules
+    }
+
+    /// How many rules there are in each table.
+    fn count(&self) -> Shape {
+        let mut shape = Shape::default();
+        for (place, _) in self.entries.iter() {
+            *table(&mut shape, *place) += 1;
+        }
+        for (key, block) in &self.blocks {
+            *blocks(&mut shape, *key) += block.len();
+        }
+        shape
+    }
+
+    /// Each rule is in one table, and that is counted.
+    fn check_tables(&self) -> Result<(), TestCaseError> {
+        prop_assert_eq!(self.count(), self.shape);
+        for (place, _) in self.members() {
+            prop_assert_eq!(self.entries.at(place), None, "{:?}", place);
+        }
+        Ok(())
     }
 }
 
@@ -59,23 +128,29 @@ impl Tables for Kernel {
     }
 
     fn exact(&self, key: Key) -> Option<Rule> {
-        self.rules.exact(key)
+        self.entries.exact(key)
+    }
+
+    fn block(&self, key: Key) -> Option<Rule> {
+        assert_eq!(key.book(), Book::Own);
+        let block = self.blocks.get(&key.of_block())?;
+        block.rule_of(key.last_octet())
     }
 
     fn prefix(&self, key: Key) -> Option<Rule> {
-        self.rules.prefix(key)
+        self.entries.prefix(key)
     }
 
     fn claimant(&self, key: Key) -> Option<Mac> {
-        self.rules.claimant(key)
+        self.entries.claimant(key)
     }
 
     fn local(&self, device: u32, target: Ipv4Addr) -> Option<Local> {
-        self.rules.local(device, target)
+        self.entries.local(device, target)
     }
 
     fn mac(&self, device: u32) -> Option<Mac> {
-        self.rules.mac(device)
+        self.entries.mac(device)
     }
 }
 
@@ -126,10 +201,30 @@ fn placed(device: u32, prefix: Ipv4Net, rule: Rule) -> (Place, Rule) {
     (Place::new(rule.policy(), device, prefix), rule)
 }
 
+/// Many addresses with one of a few rules, of a device or of every device.
+fn pool() -> impl Strategy<Value = Vec<(Place, Rule)>> {
+    let rule = prop_oneof![
+        Just(Rule::hide(32, None, Mode::Enforce, false)),
+        Just(Rule::hide(32, None, Mode::Audit, false)),
+        Just(Rule::hide(32, None, Mode::Enforce, false).promoted()),
+        Just(Rule::pin(32, 1, Mode::Enforce)),
+    ];
+    let members = prop_oneof![any::<u32>(), any::<[u32; 2]>().prop_map(|[a, b]| a | b)];
+    (EVERY_DEVICE..2, rule, members).prop_map(|(device, rule, members)| {
+        let last = (0..POOL).filter(|last| members >> last & 1 != 0);
+        let address = last.map(|last| Ipv4Addr::new(10, 0, 0, last));
+        let placed = |address: Ipv4Addr| placed(device, address.into(), rule);
+        address.map(placed).collect()
+    })
+}
+
+/// How many addresses of a network may have rules.
+const POOL: u8 = 18;
+
 fn policy() -> impl Strategy<Value = Rules> {
-    vec(rule(), 0..12).prop_map(|rules| {
+    (vec(pool(), 0..4), vec(rule(), 0..12)).prop_map(|(pools, rules)| {
         let mut policy = Rules::default();
-        for (place, rule) in rules {
+        for (place, rule) in pools.into_iter().flatten().chain(rules) {
             policy.insert(place, rule);
         }
         policy
@@ -138,10 +233,10 @@ fn policy() -> impl Strategy<Value = Rules> {
 
 /// What each device sees of each address: the rule of each book that is found.
 fn seen(tables: &impl Tables) -> Vec<Option<Rule>> {
-    let devices = EVERY_DEVICE..4;
+    let devices = EVERY_DEVICE..3;
     let view = |device| {
         let view = View::new(tables, device);
-        (0..18).flat_map(move |last| {
+        (0..=POOL).flat_map(move |last| {
             let address = Ipv4Addr::new(10, 0, 0, last);
             [view.found(address), view.bound(address)]
         })
@@ -149,8 +244,16 @@ fn seen(tables: &impl Tables) -> Vec<Option<Rule>> {
     devices.flat_map(view).collect()
 }
 
+fn again_of(steps: &[Kernel], at: prop::sample::Index) -> Option<&Kernel> {
+    (!steps.is_empty()).then(|| at.get(steps))
+}
+
 /// At each step every address has the rule of the one policy or of the other.
-fn check_steps(steps: &[Kernel], one: &Rules, other: &Rules) -> Result<(), TestCaseError> {
+fn check_steps(
+    steps: &[Kernel],
+    one: &impl Tables,
+    other: &impl Tables,
+) -> Result<(), TestCaseError> {
     let (one, other) = (seen(one), seen(other));
     for step in steps {
         for ((now, one), other) in seen(step).iter().zip(&one).zip(&other) {
@@ -163,44 +266,67 @@ fn check_steps(steps: &[Kernel], one: &Rules, other: &Rules) -> Result<(), TestC
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
-    fn a_plan_makes_the_second_policy_of_the_first(now in policy(), wanted in policy()) {
-        let mut kernel = Kernel::of(&now);
+    fn a_plan_makes_the_second_policy_of_the_first(
+        first in policy(),
+        now in policy(),
+        wanted in policy(),
+    ) {
+        let mut kernel = Kernel::by_way_of(&first, &now);
+        kernel.check_tables()?;
         let changes = between(&now, &wanted);
         prop_assert_eq!(changes.is_empty(), now == wanted);
-        kernel.apply(&changes);
-        prop_assert_eq!(&kernel.rules, &wanted);
-        prop_assert_eq!(kernel.shape, wanted.shape);
-        prop_assert_eq!(between(&wanted, &kernel.rules), []);
+        let (_, script) = kernel.apply(&changes);
+        prop_assert_eq!(kernel.rules(), wanted.clone());
+        kernel.check_tables()?;
+        prop_assert_eq!(between(&wanted, &kernel.rules()), []);
+        let told = script.writes.iter().map(|write| match write {
+            Write::Shape(_) => 0,
+            Write::Rule(..) | Write::Removal(_) => 1,
+            Write::Block { places, .. } => *places,
+        });
+        prop_assert_eq!(told.sum::<usize>(), changes.len());
+        prop_assert_eq!(script.undo.len(), changes.len());
     }
 
     #[test]
     fn at_each_step_an_address_has_its_old_rule_or_its_new_one(
+        first in policy(),
         now in policy(),
         wanted in policy(),
     ) {
-        let mut kernel = Kernel::of(&now);
+        let mut kernel = Kernel::by_way_of(&first, &now);
         let (steps, _) = kernel.apply(&between(&now, &wanted));
         check_steps(&steps, &now, &wanted)?;
     }
 
     #[test]
     fn a_change_that_fails_at_any_step_is_undone_as_gently(
+        first in policy(),
         now in policy(),
         wanted in policy(),
         at in any::<prop::sample::Index>(),
+        again in any::<prop::sample::Index>(),
     ) {
-        let mut kernel = Kernel::of(&now);
-        let (steps, undo) = kernel.apply(&between(&now, &wanted));
-        if !steps.is_empty() {
-            let mut failed = at.get(&steps).clone();
-            let middle = failed.rules.clone();
-            failed.shape = Shape::from_words([12; Shape::WORDS]);
-            let (steps, _) = failed.apply(&undo);
-            prop_assert_eq!(&failed.rules, &now);
+        let mut kernel = Kernel::by_way_of(&first, &now);
+        let (steps, script) = kernel.apply(&between(&now, &wanted));
+        if steps.is_empty() {
+            return Ok(());
+        }
+        let mut failed = at.get(&steps).clone();
+        let middle = failed.clone();
+        let (steps, _) = failed.apply(&script.undo);
+        check_steps(&steps, &middle, &now)?;
+        // What undoes it may die as well.
+        for mut failed in steps.last().into_iter().chain(again_of(&steps, again)).cloned() {
+            let middle = failed.clone();
+            let (steps, _) = failed.apply(&script.undo);
             check_steps(&steps, &middle, &now)?;
+            prop_assert_eq!(failed.rules(), now.clone());
+            failed.shape = failed.count();
+            failed.check_tables()?;
         }
     }
 }
@@ -220,10 +346,11 @@ fn the_rules_that_overrule_come_first_and_go_last() {
         policy.insert(place, rule(place.prefix.prefix_len()));
     }
     let written = |now: &Rules, wanted: &Rules| {
-        let script = script(&between(now, wanted), now.shape, |place| now.at(place));
+        let changes = between(now, wanted);
+        let script = script(&changes, now.shape, |place| now.at(place), |_| None);
         let place = |write: &Write| match write {
             Write::Rule(place, _) | Write::Removal(place) => Some(*place),
-            Write::Shape(_) => None,
+            Write::Shape(_) | Write::Block { .. } => None,
         };
         script.writes.iter().filter_map(place).collect::<Vec<_>>()
     };
@@ -232,4 +359,77 @@ fn the_rules_that_overrule_come_first_and_go_last() {
     let mut reversed = places;
     reversed.reverse();
     assert_eq!(written(&empty, &policy), reversed);
+}
+
+fn hidden(last: impl IntoIterator<Item = u8>, rule: Rule) -> Vec<Change> {
+    let of = |last| Change {
+        place: Place::new(
+            Policy::Hide,
+            EVERY_DEVICE,
+            Ipv4Addr::new(10, 0, 0, last).into(),
+        ),
+        rule: Some(rule),
+    };
+    last.into_iter().map(of).collect()
+}
+
+fn shown(last: impl IntoIterator<Item = u8>) -> Vec<Change> {
+    let mut changes = hidden(last, Rule::hide(32, None, Mode::Enforce, false));
+    for change in &mut changes {
+        change.rule = None;
+    }
+    changes
+}
+
+/// How many are in blocks, and how many by themselves.
+fn counts(kernel: &Kernel) -> (u32, u32) {
+    kernel.check_tables().unwrap();
+    (kernel.shape.own.in_blocks, kernel.shape.own.exact)
+}
+
+#[test]
+fn addresses_of_a_pool_are_one_block() {
+    let (one, other) = (
+        Rule::hide(32, None, Mode::Enforce, false),
+        Rule::hide(32, None, Mode::Audit, false),
+    );
+    let mut kernel = Kernel::default();
+    kernel.apply(&hidden(0..7, one));
+    assert_eq!(counts(&kernel), (0, 7), "too few");
+    kernel.apply(&hidden(10..18, one));
+    assert_eq!(counts(&kernel), (8, 7));
+    kernel.apply(&hidden([20], one));
+    assert_eq!(counts(&kernel), (9, 7), "one joins");
+    kernel.apply(&hidden(100..200, other));
+    assert_eq!(counts(&kernel), (9, 107), "another rule does not");
+    kernel.apply(&hidden([10], other));
+    assert_eq!(counts(&kernel), (8, 108), "one leaves");
+    kernel.apply(&hidden(10..21, other));
+    assert_eq!(counts(&kernel), (10, 108), "all have another rule");
+    kernel.apply(&hidden(0..200, other));
+    assert_eq!(
+        counts(&kernel),
+        (99, 101),
+        "who has the rule stays where it is"
+    );
+    kernel.apply(&shown(10..21));
+    kernel.apply(&shown(0..200));
+    assert_eq!(counts(&kernel), (0, 0));
+    assert!(kernel.blocks.is_empty());
+}
+
+/// A pool that is hidden or shown at once takes one write beside those of the shape.
+#[test]
+fn a_pool_is_written_in_one() {
+    let rule = Rule::hide(32, None, Mode::Enforce, false);
+    let mut kernel = Kernel::default();
+    for changes in [
+        hidden(0..=255, rule),
+        hidden(0..=255, rule.promoted()),
+        shown(0..=255),
+    ] {
+        let (_, script) = kernel.apply(&changes);
+        assert_eq!(script.writes.len(), 3, "{:?}", script.writes);
+        assert_eq!(script.undo.len(), 256);
+    }
 }

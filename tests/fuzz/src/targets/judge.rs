@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use arpguard_common::{
-    abi::{Book, EVERY_DEVICE, Local, Rule},
+    abi::{Block, Book, EVERY_DEVICE, Key, Local, Rule},
     frame::find_arp,
     judge,
     verdict::{Action, Decider, Mode, Reason, Receive, Send, Verdict},
@@ -36,10 +36,18 @@ pub fn judge(data: &[u8]) {
             Book::Claims
         };
         let length = entry.byte() % 33;
-        let place = place(slot(book, device), entry.address(), length);
-        tables
-            .rules
-            .extend(Rule::from_bytes(entry.take()).map(|rule| (place, rule)));
+        let address = entry.address();
+        let Some(rule) = Rule::from_bytes(entry.take()) else {
+            continue;
+        };
+        if which & 4 != 0 && length == 32 && book == Book::Own {
+            let key = Key::new(book, device, address);
+            let block = tables.blocks.entry(key.of_block());
+            block.or_insert(Block::new(rule)).insert(key.last_octet());
+        } else {
+            let place = place(slot(book, device), address, length);
+            tables.rules.insert(place, rule);
+        }
     }
     for _ in 0..local {
         let mut entry = Rest(&rest.take::<ENTRY>());
@@ -105,6 +113,7 @@ fn check_frame(hook: Hook, frame: &[u8], tables: &Drawn) {
         let mut shared = tables.clone();
         let of_every = |of| key(of, Ipv4Addr::UNSPECIFIED).device() == EVERY_DEVICE;
         shared.rules.retain(|(of, ..), _| of_every(*of));
+        shared.blocks.retain(|of, _| of.device() == EVERY_DEVICE);
         shared.local.clear();
         let without = Expected::of(hook, frame, &shared, DEVICE);
         assert_eq!(without.verdict, expected.verdict);

@@ -18,7 +18,7 @@ use arpguard_tests::{
 };
 
 use crate::{
-    generator::{Generator, SENDER_MAC},
+    generator::{Generator, SENDER_MAC, Targets},
     plan::{Plan, Subject},
     report::Section,
 };
@@ -39,6 +39,11 @@ pub(crate) struct Pair {
 impl Pair {
     /// One where the requests are for so many addresses.
     fn new(count: u32) -> Self {
+        Self::apart(count, 0)
+    }
+
+    /// One where they are for so many, each so many bits apart from the next.
+    fn apart(count: u32, shift: u32) -> Self {
         let [host, sender] = ["host", "sender"].map(Namespace::new);
         Wire::between((&host, "eth0", HOST_MAC), (&sender, "gen0", SENDER_MAC));
         host.sh("ip addr add 192.168.18.10/24 dev eth0");
@@ -46,7 +51,12 @@ impl Pair {
         // What the kernel answers is thrown away as early as it can be.
         sender.sh("ethtool -K gen0 gro off");
         sender.sh("ip link set gen0 arp off");
-        let generator = Generator::new(&sender, "gen0", FIRST, count);
+        let targets = Targets {
+            first: FIRST,
+            count,
+            shift,
+        };
+        let generator = Generator::new(&sender, "gen0", targets);
         Self {
             host,
             sender,
@@ -190,9 +200,19 @@ pub(crate) fn thousands(number: u32) -> String {
 
 /// So many addresses hidden, as a file. They come as lists, one rule each.
 pub(crate) fn policy(count: u32) -> String {
-    let all: Vec<String> = (0..count)
-        .map(|number| format!("\"{}\"", address(number)))
-        .collect();
+    hidden((0..count).map(address))
+}
+
+/// So many that none has another one beside it in its /24.
+fn scattered(count: u32) -> String {
+    hidden((0..count).map(|number| address(number << SCATTERED)))
+}
+
+/// By how many bits these are apart.
+const SCATTERED: u32 = 8;
+
+fn hidden(addresses: impl Iterator<Item = Ipv4Addr>) -> String {
+    let all: Vec<String> = addresses.map(|address| format!("\"{address}\"")).collect();
     format!("[[hide]]\nip = [{}]\n", all.join(",\n"))
 }
 
@@ -236,18 +256,32 @@ pub(crate) fn drop(plan: &Plan) -> Section {
         .into_iter()
         .filter(|size| *size <= largest);
     let mut policies: Vec<_> = sizes
-        .map(|size| (thousands(size), size, policy as fn(u32) -> String, size))
+        .map(|size| {
+            (
+                thousands(size),
+                size,
+                policy as fn(u32) -> String,
+                (size, 0),
+            )
+        })
         .collect();
-    policies.push(("1,000 prefixes".to_owned(), 1000, prefixes, 256_000));
+    let alone = plan.pick(5_000, 50_000);
+    policies.push((
+        format!("{}, each in another /24", thousands(alone)),
+        alone,
+        scattered,
+        (alone, SCATTERED),
+    ));
+    policies.push(("1,000 prefixes".to_owned(), 1000, prefixes, (256_000, 0)));
     // What a table of that size costs where the processor has the rule at hand.
     let same = format!("{}, the same one asked for", thousands(largest));
-    policies.push((same.clone(), largest, policy, 1));
+    policies.push((same.clone(), largest, policy, (1, 0)));
     for mode in ["native", "generic", "tc"] {
-        for (title, size, policy, targets) in &policies {
+        for (title, size, policy, (targets, shift)) in &policies {
             let name = format!("arpguard {mode}, {title}");
             if plan.wants("drop", &name) && (mode == "native" || *title != same) {
                 let file = directory.write("policy.toml", &policy(*size));
-                let pair = Pair::new(*targets);
+                let pair = Pair::apart(*targets, *shift);
                 pair.host.guard(&format!("hide 10.1.0.0 --attach {mode}"));
                 pair.host.guard(&format!("apply {file}"));
                 assert_mode(&pair.host, mode);

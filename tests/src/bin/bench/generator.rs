@@ -13,6 +13,14 @@ use nix::net::if_::if_nametoindex;
 pub(crate) const SENDER: Ipv4Addr = Ipv4Addr::new(192, 168, 18, 129);
 pub(crate) const SENDER_MAC: Mac = Mac([2, 0, 0, 0, 0, 0x81]);
 
+/// What is asked for: so many addresses from the first one, each so many bits apart from the next.
+#[derive(Clone, Copy)]
+pub(crate) struct Targets {
+    pub(crate) first: Ipv4Addr,
+    pub(crate) count: u32,
+    pub(crate) shift: u32,
+}
+
 /// Sends requests out of a device.
 pub(crate) struct Generator {
     program: Program,
@@ -20,10 +28,10 @@ pub(crate) struct Generator {
 }
 
 impl Generator {
-    /// For so many addresses from `first`.
-    pub(crate) fn new(sender: &Namespace, device: &str, first: Ipv4Addr, count: u32) -> Self {
+    /// For these addresses.
+    pub(crate) fn new(sender: &Namespace, device: &str, targets: Targets) -> Self {
         let device = sender.enter(|| if_nametoindex(device)).unwrap();
-        let program = generator(device, first, count, SENDER_MAC, SENDER);
+        let program = generator(device, targets, SENDER_MAC, SENDER);
         // A run of a program that is attached nowhere patches the kernel's XDP dispatcher first
         // (`bpf_prog_change_xdp`), which takes milliseconds: it is attached where nothing comes.
         sender.sh("ip link add idle0 type veth peer name idle1");
@@ -41,14 +49,20 @@ impl Generator {
 }
 
 /// An XDP program that makes of any frame of 60 bytes a broadcast ARP request for one of the
-/// `count` addresses from `first`, by chance, and sends it on by `device`. It writes every byte,
+/// `targets`, by chance, and sends it on by `device`. It writes every byte,
 /// since the page of a frame comes back as the receiver left it.
-fn generator(device: u32, first: Ipv4Addr, count: u32, sha: Mac, spa: Ipv4Addr) -> Program {
+fn generator(device: u32, targets: Targets, sha: Mac, spa: Ipv4Addr) -> Program {
+    let Targets {
+        first,
+        count,
+        shift,
+    } = targets;
     let frame = arp::request(sha, spa, first).bytes();
     let mut code = vec![
         insn(0xbf, 6, 1, 0, 0),                             // r6 = context
         insn(0x85, 0, 0, 0, 7),                             // r0 = bpf_get_prandom_u32()
         insn(0x97, 0, 0, 0, count.cast_signed()),           // r0 %= count
+        insn(0x67, 0, 0, 0, shift.cast_signed()),           // r0 <<= shift
         insn(0x07, 0, 0, 0, first.to_bits().cast_signed()), // r0 += first
         insn(0xdc, 0, 0, 0, 32),                            // r0 = big endian
         insn(0x61, 2, 6, 0, 0),                             // r2 = data

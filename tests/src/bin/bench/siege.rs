@@ -11,13 +11,18 @@ use arpguard_tests::lab::{Namespace, Wire};
 
 use crate::{
     flood::{assert_mode, received},
-    generator::{Generator, SENDER_MAC},
+    generator::{Generator, SENDER_MAC, Targets},
     plan::{Plan, Subject},
     report::Section,
     stream::{Connection, HOST_MAC},
 };
 
 const VIP: Ipv4Addr = Ipv4Addr::new(192, 168, 18, 101);
+const TARGET: Targets = Targets {
+    first: VIP,
+    count: 1,
+    shift: 0,
+};
 /// The same flood for all, which none of them is too slow for: so many frames, that often.
 const BURST: u32 = 1000;
 const PAUSE: Duration = Duration::from_millis(5);
@@ -71,7 +76,7 @@ pub(crate) fn siege(plan: &Plan) -> Section {
     for name in SUBJECTS {
         if plan.wants("siege", name) {
             let mut connection = connect(name);
-            let flood = Generator::new(&connection.peer, "eth0", VIP, 1);
+            let flood = Generator::new(&connection.peer, "eth0", TARGET);
             subjects.push(Subject::new(name.to_owned(), move || match name {
                 QUIET => connection.streams.throughput(time),
                 _ => besieged(&mut connection, &flood, time),
