@@ -7,7 +7,7 @@ use std::{
 };
 
 /// A point, and the name of the ground on which a test kills there.
-const KILLED: [(&str, &str); 47] = [
+const KILLED: [(&str, &str); 49] = [
     ("address/add", "add-to"),
     ("address/remove", "del-from"),
     ("journal/create", "hide"),
