@@ -7,7 +7,7 @@ use std::{
 };
 
 /// A point, and the name of the ground on which a test kills there.
-const KILLED: [(&str, &str); 49] = [
+const KILLED: [(&str, &str); 48] = [
     ("address/add", "add-to"),
     ("address/remove", "del-from"),
     ("journal/create", "hide"),
@@ -37,7 +37,6 @@ const KILLED: [(&str, &str); 49] = [
     ("map/rule", "hide"),
     ("map/rule/remove", "unhide"),
     ("map/shape", "hide"),
-    ("map/sieve", "hide"),
     ("map/station", "hide"),
     ("map/terms", "pin-route"),
     ("pin", "hide"),

@@ -6,10 +6,7 @@ use arpguard_common::abi::{Sieve, map};
 use aya::maps::{Array, MapData};
 
 use super::{Maps, unreadable};
-use crate::{
-    error::{Error, Result},
-    fault,
-};
+use crate::error::{Error, Result};
 
 pub(super) type SieveMap = Array<MapData, [u64; Sieve::WORDS]>;
 
@@ -61,7 +58,9 @@ impl Maps {
     }
 
     fn write_sieve(&mut self, sieve: &Sieve) -> Result<()> {
-        fault::step("map/sieve", || self.sieve.set(0, sieve.to_words(), 0))
+        // An array has its element from the first: the kernel needs no memory to write it.
+        self.sieve
+            .set(0, sieve.to_words(), 0)
             .map_err(|cause| Error::from_cause("write", map::SIEVE, &cause))
     }
 }
