@@ -7,7 +7,7 @@ use std::{
 };
 
 /// A point, and the name of the ground on which a test kills there.
-const KILLED: [(&str, &str); 48] = [
+const KILLED: [(&str, &str); 49] = [
     ("address/add", "add-to"),
     ("address/remove", "del-from"),
     ("journal/create", "hide"),
@@ -37,6 +37,7 @@ const KILLED: [(&str, &str); 48] = [
     ("map/rule", "hide"),
     ("map/rule/remove", "unhide"),
     ("map/shape", "hide"),
+    ("map/sieve", "hide-cold"),
     ("map/station", "hide"),
     ("map/terms", "pin-route"),
     ("pin", "hide"),

@@ -66,6 +66,8 @@ impl Steps<'_> {
             let when = format!("{}: killed at the first {name}", self.command);
             self.begin_anew(ground, &when);
             self.kill_and_repair(ground, name, &unbroken, &when);
+            // What was added to a device outlives the policy.
+            (self.undo)(ground);
             self.begin_anew(ground, &when);
             self.fail(ground, number, name, &unbroken);
         }

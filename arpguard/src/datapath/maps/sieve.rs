@@ -6,7 +6,10 @@ use arpguard_common::abi::{Sieve, map};
 use aya::maps::{Array, MapData};
 
 use super::{Maps, unreadable};
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    fault,
+};
 
 pub(super) type SieveMap = Array<MapData, [u64; Sieve::WORDS]>;
 
@@ -58,9 +61,7 @@ impl Maps {
     }
 
     fn write_sieve(&mut self, sieve: &Sieve) -> Result<()> {
-        // An array has its element from the first: the kernel needs no memory to write it.
-        self.sieve
-            .set(0, sieve.to_words(), 0)
+        fault::step("map/sieve", || self.sieve.set(0, sieve.to_words(), 0))
             .map_err(|cause| Error::from_cause("write", map::SIEVE, &cause))
     }
 }
