@@ -28,7 +28,7 @@ pub use self::{
     request::{REQUEST_LEN, Request},
     rule::Rule,
     shape::{Counts, Extent, InUse, Shape, Table},
-    sieve::{Heard as HeardSlots, Sieve, heard_at},
+    sieve::{HeardSlots, Sieve, heard_at},
 };
 
 /// Changes whenever the layout of a map does: state in the kernel with another number is another

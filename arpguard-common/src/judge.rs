@@ -5,7 +5,7 @@ use crate::{
     frame::{Frame, Place},
     packed::Ruling,
     policy::{Tables, View},
-    verdict::{Action, Decider, Policy, Reason, Receive, Send, Verdict},
+    verdict::{Decider, Policy, Reason, Receive, Send, Verdict},
     wire::{Arp, Kind, Mac, Raw},
 };
 
@@ -278,7 +278,7 @@ pub fn sent<T: Tables>(raw: Raw, view: &View<'_, T>) -> Verdict<Send> {
 }
 
 #[inline(always)]
-fn decide<A: Action>(rule: Rule, action: A, reason: Reason) -> Verdict<A> {
+fn decide(rule: Rule, action: Send, reason: Reason) -> Verdict<Send> {
     Verdict {
         action,
         reason,

@@ -18,8 +18,8 @@ pub trait Tables {
     /// Which tables have rules at all.
     fn in_use(&self) -> InUse;
     /// Whether there may be a rule for exactly this address, on whatever device.
-    fn may_have(&self, address: Ipv4Addr) -> bool {
-        let _ = address;
+    #[inline(always)]
+    fn may_have(&self, _address: Ipv4Addr) -> bool {
         true
     }
     /// The rule for exactly this address, which it has by itself.

@@ -278,12 +278,6 @@ impl<A: Action> Verdict<A> {
         decider: Decider::NOBODY,
     };
 
-    /// Whether nothing else that policy says changes what becomes of the frame: this is carried out.
-    #[inline(always)]
-    pub fn is_settled(&self) -> bool {
-        self.decider != Decider::NOBODY && self.decider.mode() == Mode::Enforce
-    }
-
     /// What to do with the frame: under audit, nothing.
     #[inline(always)]
     pub fn act(self) -> A {

@@ -14,7 +14,8 @@ pub struct Sieve([u64; Sieve::WORDS]);
 impl Sieve {
     /// How many words it is.
     pub const WORDS: usize = 512;
-    /// How many slots it has. With rules for a thousand addresses, about one in twenty others is looked up in vain.
+    /// How many slots it has. With rules for a thousand addresses, about one in twenty others is looked up
+    /// in vain.
     pub const SLOTS: usize = Self::WORDS * u64::BITS as usize;
 
     /// One that lets nothing through.
@@ -59,14 +60,12 @@ const fn place(address: Ipv4Addr) -> (usize, u64) {
 
 /// For each of as many slots whether somebody was heard to claim an address of it that a policy is about;
 /// a byte, so that programs on several CPUs write at once.
-pub type Heard = [u8; HEARD_SLOTS];
+pub type HeardSlots = [u8; 4096];
 
-const HEARD_SLOTS: usize = 4096;
-
-/// Where in [`Heard`] an address is.
+/// Where in [`HeardSlots`] an address is.
 #[inline(always)]
 pub const fn heard_at(address: Ipv4Addr) -> usize {
-    slot(address, HEARD_SLOTS)
+    slot(address, size_of::<HeardSlots>())
 }
 
 /// The slot of an address of so many, a power of two: neighbours are far from each other.
@@ -105,7 +104,7 @@ mod tests {
     fn every_slot_is_one_of_the_map() {
         for address in [0, 1, u32::MAX, 0x8000_0000, 0x0a01_0203].map(Ipv4Addr::from_bits) {
             assert!(slot(address, Sieve::SLOTS) < Sieve::SLOTS);
-            assert!(heard_at(address) < size_of::<Heard>());
+            assert!(heard_at(address) < size_of::<HeardSlots>());
         }
     }
 }

@@ -57,13 +57,12 @@ pub(super) fn commit(
     }
     let armed = journal.arm(pins)?;
     let removes = changes.iter().any(|change| change.rule.is_none());
-    let finish = |maps: &mut Maps| if removes { maps.close_sieve() } else { Ok(()) };
     // While the journal is there, the next writer undoes the change: so without removing it, the
     // change has failed.
     let done = maps
         .open_sieve(single(changes))
         .and_then(|()| perform(maps, &script.writes, step))
-        .and_then(|()| finish(maps))
+        .and_then(|()| if removes { maps.close_sieve() } else { Ok(()) })
         .and_then(|()| armed.disarm());
     match done {
         Ok(()) => Ok(script.undo),

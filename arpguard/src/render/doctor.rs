@@ -12,7 +12,8 @@ use super::{
 };
 use crate::doctor::{Finding, Hooks, Place, Severity};
 
-/// What was found, what could not be seen, and what devices can have attached. `docs/output.md` tells what each field means.
+/// What was found, what could not be seen, and what devices can have attached. `docs/output.md` tells
+/// what each field means.
 #[derive(Serialize)]
 pub struct Diagnosis {
     findings: Vec<Object>,

@@ -37,17 +37,18 @@ impl Maps {
     /// Closes the sieve to what has no rule any more, once that is as much as what has one.
     pub(in crate::datapath) fn close_sieve(&mut self) -> Result<()> {
         let rules = self.shape().addresses() as usize;
-        let open = self.read_sieve()?.open_slots();
-        if open == 0 || (rules > 0 && open <= rules + rules.max(FEW)) {
+        let enough = match rules {
+            0 => 0,
+            rules => rules + rules.max(FEW),
+        };
+        if self.read_sieve()?.open_slots() <= enough {
             return Ok(());
         }
         let mut sieve = Sieve::EMPTY;
-        if rules > 0 {
-            for told in self.rules() {
-                let (place, _) = told?;
-                if place.prefix.prefix_len() == 32 {
-                    sieve.open(place.prefix.addr());
-                }
+        for told in self.rules() {
+            let (place, _) = told?;
+            if place.prefix.prefix_len() == 32 {
+                sieve.open(place.prefix.addr());
             }
         }
         self.write_sieve(&sieve)
