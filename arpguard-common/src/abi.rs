@@ -62,8 +62,11 @@ pub const REQUESTS_LEN: u32 = 64 << 10;
 /// Length in bytes of the ring of events; a power of two, and of pages.
 pub const EVENTS_LEN: u32 = 256 << 10;
 
-/// Names of the maps: in the object, and of their pins.
+/// Names of the maps: of their pins, and but for [`VARIABLES`](map::VARIABLES) in the object.
 pub mod map {
+    /// Those that are variables of the programs. In the object, each is a section `.bss.` and its name.
+    pub const VARIABLES: &[&str] = &[SHAPE, SIEVE, LISTENER, HEARD];
+
     /// `Array` of one [`super::Extent`]. User space writes it.
     pub const SHAPE: &str = "SHAPE";
     /// `Array` of one [`super::Sieve`]. User space writes it.

@@ -11,6 +11,7 @@ mod defer;
 mod report;
 mod tables;
 mod tc;
+mod variable;
 mod watch;
 mod xdp;
 

@@ -1,7 +1,6 @@
 //! The events: which frames were not simply permitted, for whoever listens.
 //!
-//! A listener renews a lease; without one, a frame that some policy decided costs one look-up in an
-//! array, which the verifier turns into a load. User space makes a device's rows before it attaches
+//! A listener renews a lease; without one, a frame that some policy decided costs a load. User space makes a device's rows before it attaches
 //! a program there.
 
 use core::{hint::black_box, net::Ipv4Addr};
@@ -16,11 +15,13 @@ use aya_ebpf::{
     bindings::BPF_F_NO_PREALLOC,
     helpers::bpf_ktime_get_ns,
     macros::map,
-    maps::{Array, PerCpuHashMap, RingBuf},
+    maps::{PerCpuHashMap, RingBuf},
 };
 
-#[map]
-static LISTENER: Array<Listener> = Array::with_max_entries(1, 0);
+use crate::variable::Variable;
+
+#[unsafe(link_section = ".bss.LISTENER")]
+static LISTENER: Variable<u64, { Listener::WORDS }> = Variable::new();
 
 #[map]
 static EVENTS: RingBuf = RingBuf::with_byte_size(EVENTS_LEN, 0);
@@ -44,10 +45,7 @@ pub(crate) fn report<F: Tell>(
     if usize::from(counter) == PERMITTED {
         return;
     }
-    let Some(listener) = LISTENER.get(0) else {
-        return;
-    };
-    if listener.until == 0 {
+    if LISTENER.get(Listener::UNTIL_AT) == 0 {
         return;
     }
     let [a, b, c, d] = rip.octets();
@@ -65,9 +63,7 @@ pub(crate) trait Tell: Frame {
 /// Tells the listener what [`report`] has put together.
 #[inline(always)]
 pub(crate) fn write<F: Frame>(frame: &F, device: u32, told: u64) {
-    let Some(listener) = LISTENER.get(0) else {
-        return;
-    };
+    let listener = Listener::from_words([LISTENER.get(0), LISTENER.get(1), LISTENER.get(2)]);
     let [a, b, c, d, at, counter, direction, _] = told.to_ne_bytes();
     let at = usize::from(at);
     let (Some((decider, reason)), Some(direction)) = (

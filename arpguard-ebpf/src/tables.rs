@@ -16,13 +16,13 @@ use aya_ebpf::{
     maps::{Array, HashMap, LpmTrie, lpm_trie},
 };
 
-use crate::watch;
+use crate::{variable::Variable, watch};
 
-#[map]
-static SHAPE: Array<Extent> = Array::with_max_entries(1, 0);
+#[unsafe(link_section = ".bss.SHAPE")]
+static SHAPE: Variable<u32, { Extent::WORDS }> = Variable::new();
 
-#[map]
-static SIEVE: Array<Sieve> = Array::with_max_entries(1, 0);
+#[unsafe(link_section = ".bss.SIEVE")]
+static SIEVE: Variable<u64, { Sieve::WORDS }> = Variable::new();
 
 #[map]
 static ADDRESSES: HashMap<Key, Option<Rule>> =
@@ -52,12 +52,13 @@ pub(crate) struct Maps;
 impl Tables for Maps {
     #[inline(always)]
     fn in_use(&self) -> InUse {
-        SHAPE.get(0).map(|extent| extent.in_use).unwrap_or_default()
+        InUse::from_number(SHAPE.get(Extent::IN_USE_AT))
     }
 
     #[inline(always)]
     fn may_have(&self, address: Ipv4Addr) -> bool {
-        SIEVE.get(0).is_none_or(|sieve| sieve.passes(address))
+        let (word, bit) = Sieve::place(address);
+        SIEVE.get(word) & bit != 0
     }
 
     #[inline(always)]

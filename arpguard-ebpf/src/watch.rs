@@ -12,27 +12,27 @@ use aya_ebpf::{
     bindings::{BPF_ANY, BPF_NOEXIST},
     helpers::bpf_ktime_get_ns,
     macros::map,
-    maps::{Array, LruHashMap},
+    maps::LruHashMap,
 };
 
 use crate::{
     count::count,
     report::{Tell, report},
     tables::is_own,
+    variable::Variable,
 };
 
 /// Made as a whole when it is loaded: a claim takes the room of the oldest.
 #[map]
 static CLAIMS: LruHashMap<Key, Claim> = LruHashMap::with_max_entries(MAX_CLAIMS, 0);
 
-#[map]
-static HEARD: Array<HeardSlots> = Array::with_max_entries(1, 0);
+#[unsafe(link_section = ".bss.HEARD")]
+static HEARD: Variable<u8, { size_of::<HeardSlots>() }> = Variable::new();
 
 /// The station that was last heard to claim an address.
 #[inline(always)]
 pub(crate) fn claimant(key: Key) -> Option<Mac> {
-    let heard = HEARD.get(0)?;
-    if heard[heard_at(key.address.into())] == 0 {
+    if HEARD.get(heard_at(key.address.into())) == 0 {
         return None;
     }
     // SAFETY: an element's hardware address is written before it can be found, and an element is
@@ -74,10 +74,7 @@ extern "C" fn note_claim(device: u32, address: u32, sha: u64) -> u32 {
 #[inline(always)]
 fn note(device: u32, address: u32, sha: Mac) -> bool {
     let address = Ipv4Addr::from_bits(address);
-    if let Some(heard) = HEARD.get_ptr_mut(0) {
-        // SAFETY: the map has one element, which is never freed. CPUs that write at once write the same.
-        unsafe { (*heard)[heard_at(address)] = 1 };
-    }
+    HEARD.set(heard_at(address), 1);
     let key = Key::new(Book::Own, device, address);
     // SAFETY: the helper takes nothing.
     let now = unsafe { bpf_ktime_get_ns() };

@@ -244,8 +244,7 @@ fn the_wall_clock_jumps_and_only_times_of_day_are_others() {
 /// When the lease of whoever listens ends.
 fn lease(pins: &Path) -> u64 {
     let listener = MapData::from_pin(pins.join("maps").join(map::LISTENER)).unwrap();
-    let listener: Array<_, [u64; size_of::<Listener>() / 8]> =
-        Map::Array(listener).try_into().unwrap();
+    let listener: Array<_, [u64; Listener::WORDS]> = Map::Array(listener).try_into().unwrap();
     listener.get(&0, 0).unwrap()[0]
 }
 

@@ -144,8 +144,7 @@ fn wait_until(mut done: impl FnMut() -> bool) {
 /// When the lease of whoever listens ends; 0: nobody does.
 fn lease(server: &Namespace) -> u64 {
     let listener = open(&pins(server), map::LISTENER);
-    let listener: Array<_, [u64; size_of::<Listener>() / 8]> =
-        Map::Array(listener).try_into().unwrap();
+    let listener: Array<_, [u64; Listener::WORDS]> = Map::Array(listener).try_into().unwrap();
     listener.get(&0, 0).unwrap()[0]
 }
 

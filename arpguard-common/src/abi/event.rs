@@ -1,6 +1,6 @@
 //! What the programs tell of single frames, and who wants to hear it.
 
-use core::net::Ipv4Addr;
+use core::{mem::offset_of, net::Ipv4Addr};
 
 use crate::{
     verdict::{Decider, Direction, Mode, Policy, Reason},
@@ -186,6 +186,11 @@ pub struct Listener {
 }
 
 impl Listener {
+    /// How many words it is.
+    pub const WORDS: usize = size_of::<Self>() / size_of::<u64>();
+    /// Which of the words is [`Self::until`].
+    pub const UNTIL_AT: usize = offset_of!(Self, until) / size_of::<u64>();
+
     /// The bit of a reason in [`Self::reasons`].
     #[inline(always)]
     pub const fn reason(reason: Reason) -> u32 {
@@ -199,17 +204,43 @@ impl Listener {
     }
 
     /// As the map holds it.
-    pub const fn to_words(self) -> [u32; 6] {
-        let [a, b, c, d, e, f, g, h] = self.until.to_ne_bytes();
+    #[inline(always)]
+    pub const fn to_words(self) -> [u64; Self::WORDS] {
         [
-            u32::from_ne_bytes([a, b, c, d]),
-            u32::from_ne_bytes([e, f, g, h]),
-            self.rate,
-            self.device,
-            self.reasons,
-            self.reserved,
+            self.until,
+            side_by_side(self.rate, self.device),
+            side_by_side(self.reasons, self.reserved),
         ]
     }
+
+    /// From what the map holds.
+    #[inline(always)]
+    pub const fn from_words([until, second, third]: [u64; Self::WORDS]) -> Self {
+        let ((rate, device), (reasons, reserved)) = (apart(second), apart(third));
+        Self {
+            until,
+            rate,
+            device,
+            reasons,
+            reserved,
+        }
+    }
+}
+
+/// Two numbers as one that has their bytes in this order.
+const fn side_by_side(first: u32, second: u32) -> u64 {
+    let ([a, b, c, d], [e, f, g, h]) = (first.to_ne_bytes(), second.to_ne_bytes());
+    u64::from_ne_bytes([a, b, c, d, e, f, g, h])
+}
+
+/// The reverse of [`side_by_side`].
+#[inline(always)]
+const fn apart(number: u64) -> (u32, u32) {
+    let [a, b, c, d, e, f, g, h] = number.to_ne_bytes();
+    (
+        u32::from_ne_bytes([a, b, c, d]),
+        u32::from_ne_bytes([e, f, g, h]),
+    )
 }
 
 const _: () = {
@@ -303,13 +334,17 @@ mod tests {
         assert!(one.wants(7, Reason::NoRip));
         assert!(!one.wants(8, Reason::NoRip));
         assert!(!one.wants(7, Reason::HiddenProbe));
-        let words = Listener {
+        let listener = Listener {
             until: 0x0102_0304_0506_0708,
             rate: 9,
             ..one
-        }
-        .to_words();
-        assert_eq!(words[2..], [9, 7, Listener::reason(Reason::NoRip), 0]);
+        };
+        let words = listener.to_words();
+        assert_eq!(words[Listener::UNTIL_AT], listener.until);
+        let reasons = Listener::reason(Reason::NoRip);
+        let [a, b, c, d] = reasons.to_ne_bytes();
+        assert_eq!(words[2].to_ne_bytes(), [a, b, c, d, 0, 0, 0, 0]);
+        assert_eq!(Listener::from_words(words), listener);
     }
 
     proptest! {

@@ -1,5 +1,7 @@
 //! Which tables have rules, and how many.
 
+use core::mem::offset_of;
+
 use super::Book;
 
 /// How many rules there are in each table. May be too large while user space writes, never too small.
@@ -224,6 +226,8 @@ pub struct Extent {
 impl Extent {
     /// How many words it is.
     pub const WORDS: usize = size_of::<Self>() / size_of::<u32>();
+    /// Which of the words the programs read: a number for [`InUse::from_number`].
+    pub const IN_USE_AT: usize = offset_of!(Self, in_use) / size_of::<u32>();
 
     /// Of tables with so many rules.
     pub fn of(shape: Shape) -> Self {

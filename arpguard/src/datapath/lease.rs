@@ -38,7 +38,7 @@ struct Shared {
     gap: AtomicU64,
 }
 
-type Register = Array<MapData, [u32; 6]>;
+type Register = Array<MapData, [u64; Listener::WORDS]>;
 
 /// The register of who listens, which nobody is in yet.
 pub(super) struct Vacant(Register);

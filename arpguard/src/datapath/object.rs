@@ -1,10 +1,11 @@
 //! The eBPF object that the binary carries: loading it, and finding its programs again.
 
-use std::{error::Error as StdError, io, os::fd::AsFd as _, path::Path};
+use std::{borrow::Cow, error::Error as StdError, io, os::fd::AsFd, path::Path};
 
 use arpguard_common::abi::{map, program};
 use aya::{
     Ebpf, EbpfLoader, include_bytes_aligned,
+    maps::Map,
     pin::PinError,
     programs::{Program, ProgramError},
     util::KernelVersion,
@@ -20,7 +21,7 @@ use super::{
     living,
     maps::{self, Maps},
     program::Programs,
-    sys,
+    sys::{self, Kind},
 };
 use crate::{
     error::{Error, Result, errno},
@@ -69,6 +70,40 @@ const WRITTEN: &[&str] = &[
     map::REQUESTS,
 ];
 
+/// The object, as it was read: its maps are in the kernel, its programs are once they were loaded.
+pub(super) struct Object(Ebpf);
+
+impl Object {
+    /// One of its maps, by the name that it has everywhere else.
+    pub(super) fn map(&self, name: &str) -> Result<&Map> {
+        self.0.map(&symbol(name)).ok_or_else(|| missing(name))
+    }
+
+    /// As [`Self::map`], to write to it.
+    pub(super) fn map_mut(&mut self, name: &str) -> Result<&mut Map> {
+        self.0.map_mut(&symbol(name)).ok_or_else(|| missing(name))
+    }
+
+    /// As [`Self::map`], to keep it.
+    pub(super) fn take_map(&mut self, name: &str) -> Result<Map> {
+        self.0.take_map(&symbol(name)).ok_or_else(|| missing(name))
+    }
+
+    /// One of its programs.
+    pub(super) fn program(&self, name: &str) -> Option<&Program> {
+        self.0.program(name)
+    }
+}
+
+/// The name of a map in the object.
+fn symbol(map: &str) -> Cow<'_, str> {
+    if map::VARIABLES.contains(&map) {
+        Cow::Owned(format!(".bss.{map}"))
+    } else {
+        Cow::Borrowed(map)
+    }
+}
+
 /// Loads programs and maps into the kernel and pins them, all or nothing.
 pub(super) fn load(pins: &Pins) -> Result<()> {
     pins.remove_others()?;
@@ -87,7 +122,7 @@ fn load_unfinished(pins: &Pins) -> Result<Unfinished> {
     pin_programs(&mut object, &unfinished.programs())?;
     for name in MAPS {
         let path = unfinished.map(name);
-        let map = object.map(name).ok_or_else(|| missing(name))?;
+        let map = object.map(name)?;
         pin(&path, || map.pin(&path))?;
     }
     let (notes, path) = (maps::create_notes(BUILD)?, unfinished.map(maps::NOTES));
@@ -109,44 +144,54 @@ pub(super) fn load_held() -> Result<(Maps, Programs)> {
             .map_err(|cause| Error::from_cause(LOAD, name, &cause))
     })?;
     let own = (maps::create_notes(BUILD)?, maps::create_checks()?);
-    let maps = Maps::take(own, |name, _| {
-        object.take_map(name).ok_or_else(|| missing(name))
-    })?;
+    let maps = Maps::take(own, |name, _| object.take_map(name))?;
     Ok((maps, programs))
 }
 
 /// Loads this binary's programs over the maps that are there, and pins them to `directory`.
 pub(super) fn load_over(pins: &Pins, directory: &Path) -> Result<()> {
-    let mut loader = EbpfLoader::new();
-    for name in MAPS {
-        loader.map_pin_path(name, pins.map(name));
-    }
-    let mut object = parse(&mut loader)?;
+    let pinned = MAPS.iter().map(|name| {
+        let path = pins.map(name);
+        let found = sys::find(&path, Kind::Map)
+            .map_err(|cause| Error::from_cause("open a pin", path.display(), &cause))?;
+        let why = "it is gone";
+        let gone = || Error::new("open a pin", path.display(), why);
+        Ok((*name, found.ok_or_else(gone)?))
+    });
+    let mut object = parse_over(&pinned.collect::<Result<Vec<_>>>()?)?;
     load_programs(&mut object)?;
     pin_programs(&mut object, directory)
 }
 
 /// Loads some of this binary's programs over the policy that is in force, with maps of their own to
 /// write to. All of it is gone with the object.
-///
-/// Maps that are not pinned cannot be named to the loader. So it makes its own, which what the
-/// programs read is then put in place of, before they are loaded.
-pub(super) fn load_beside(maps: &Maps, names: &[&str]) -> Result<Ebpf> {
-    let policy = || MAPS.iter().filter(|name| !WRITTEN.contains(name));
-    let mut loader = EbpfLoader::new();
-    for name in policy() {
-        loader.map_max_entries(name, 1);
-    }
-    let mut object = parse(&mut loader)?;
-    for name in policy() {
-        let tried = |cause| Error::from_cause(LOAD, name, &cause);
-        let placeholder = object.map(name).ok_or_else(|| missing(name))?;
-        let place = maps::descriptor(placeholder).map_err(tried)?;
-        let in_force = maps.descriptor(name).ok_or_else(|| missing(name))?;
-        sys::put_in_place(place, &in_force).map_err(tried)?;
-    }
+pub(super) fn load_beside(maps: &Maps, names: &[&str]) -> Result<Object> {
+    let policy = MAPS.iter().filter(|name| !WRITTEN.contains(name));
+    let in_force = policy.map(|name| {
+        let map = maps.descriptor(name).ok_or_else(|| missing(name))?;
+        Ok((*name, map))
+    });
+    let mut object = parse_over(&in_force.collect::<Result<Vec<_>>>()?)?;
     for name in names {
         load_named(&mut object, name)?;
+    }
+    Ok(object)
+}
+
+/// Reads the object, with these maps in place of its own.
+///
+/// The loader takes none but pinned ones, and clears a variable's. So it makes its own, which those are then
+/// put in place of, before programs are loaded.
+fn parse_over(maps: &[(&str, impl AsFd)]) -> Result<Object> {
+    let mut loader = EbpfLoader::new();
+    for (name, _) in maps {
+        loader.map_max_entries(name, 1);
+    }
+    let object = parse(&mut loader)?;
+    for (name, map) in maps {
+        let tried = |cause| Error::from_cause(LOAD, name, &cause);
+        let place = maps::descriptor(object.map(name)?).map_err(tried)?;
+        sys::put_in_place(place, map).map_err(tried)?;
     }
     Ok(object)
 }
@@ -157,17 +202,18 @@ fn raise_memory_limit() {
     let _ = setrlimit(Resource::RLIMIT_MEMLOCK, RLIM_INFINITY, RLIM_INFINITY);
 }
 
-fn parse(loader: &mut EbpfLoader<'_>) -> Result<Ebpf> {
+fn parse(loader: &mut EbpfLoader<'_>) -> Result<Object> {
     raise_memory_limit();
     // The programs read nothing of the kernel's own structures.
     let tried =
         |cause: &(dyn StdError + 'static)| Error::from_cause(LOAD, "the eBPF object", cause);
     fault::point("load/maps").map_err(|cause| tried(&cause))?;
-    loader.btf(None).load(OBJECT).map_err(|cause| tried(&cause))
+    let loaded = loader.btf(None).load(OBJECT);
+    loaded.map(Object).map_err(|cause| tried(&cause))
 }
 
 /// Loads for each hook the best program that the kernel takes.
-fn load_programs(object: &mut Ebpf) -> Result<()> {
+fn load_programs(object: &mut Object) -> Result<()> {
     for hook in Hook::ALL {
         for name in hook.programs() {
             load_named(object, name)?;
@@ -182,8 +228,8 @@ fn load_programs(object: &mut Ebpf) -> Result<()> {
     Ok(())
 }
 
-fn load_named(object: &mut Ebpf, name: &str) -> Result<()> {
-    let program = object.program_mut(name).ok_or_else(|| {
+fn load_named(object: &mut Object, name: &str) -> Result<()> {
+    let program = object.0.program_mut(name).ok_or_else(|| {
         let why = "the eBPF object has no such program";
         Error::new(LOAD, name, why)
     })?;
@@ -217,8 +263,8 @@ fn load_program(name: &str, program: &mut Program) -> Result<()> {
     }
 }
 
-fn pin_programs(object: &mut Ebpf, directory: &Path) -> Result<()> {
-    for (name, program) in object.programs_mut() {
+fn pin_programs(object: &mut Object, directory: &Path) -> Result<()> {
+    for (name, program) in object.0.programs_mut() {
         if program.fd().is_ok() {
             let path = directory.join(name);
             pin(&path, || program.pin(&path))?;
@@ -232,7 +278,7 @@ fn pin(path: &Path, pin: impl FnOnce() -> Result<(), PinError>) -> Result<()> {
         .map_err(|cause| Error::from_cause("pin", path.display(), &cause))
 }
 
-pub(super) fn missing(map: &str) -> Error {
+fn missing(map: &str) -> Error {
     Error::new(LOAD, map, "the eBPF object has no such map")
 }
 

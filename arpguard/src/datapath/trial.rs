@@ -12,7 +12,6 @@ use arpguard_common::{
     verdict::{Decider, Direction, Reason},
 };
 use aya::{
-    Ebpf,
     maps::{Array, HashMap, MapError},
     programs::{Program, ProgramError, TestRun as _, TestRunOptions, TestRunResult},
     sys::SyscallError,
@@ -24,7 +23,8 @@ use super::{
     Attached, Datapath, Hook, Ingress,
     hooks::Side,
     maps::{self, CounterMaps, Source},
-    object, sys,
+    object::{self, Object},
+    sys,
 };
 use crate::{
     device::Device,
@@ -40,7 +40,7 @@ const TAG_AT: usize = 12;
 
 /// Programs of one device, to be run on frames.
 pub struct Trial {
-    object: Ebpf,
+    object: Object,
     counters: CounterMaps,
     device: u32,
     direction: Direction,
@@ -110,9 +110,7 @@ impl Datapath {
             Some(Err(_)) | None => false,
         };
         self.copy_claims(&mut object, device)?;
-        let mut counters = CounterMaps::take(&mut Source(|name: &str, _| {
-            object.take_map(name).ok_or_else(|| object::missing(name))
-        }))?;
+        let mut counters = CounterMaps::take(&mut Source(|name: &str, _| object.take_map(name)))?;
         counters
             .clear(device.index)
             .map_err(|cause| tried(cause.as_ref()))?;
@@ -130,19 +128,15 @@ impl Datapath {
 
 impl Datapath {
     /// Who claims what is read by programs and written: they get a copy.
-    fn copy_claims(&self, object: &mut Ebpf, device: &Device) -> Result<()> {
+    fn copy_claims(&self, object: &mut Object, device: &Device) -> Result<()> {
         let tried =
             |cause: &(dyn std::error::Error + 'static)| Error::from_cause(RUN, &device.name, cause);
-        if let Some(map) = object.map_mut(map::HEARD) {
-            let mut heard: Array<_, HeardSlots> =
-                map.try_into().map_err(|cause: MapError| tried(&cause))?;
-            maps::look_for_any(&mut heard).map_err(|cause| tried(&cause))?;
-        }
-        let Some(map) = object.map_mut(map::CLAIMS) else {
-            return Ok(());
-        };
+        let refused = |cause: MapError| tried(&cause);
+        let mut heard: Array<_, HeardSlots> =
+            object.map_mut(map::HEARD)?.try_into().map_err(refused)?;
+        maps::look_for_any(&mut heard).map_err(refused)?;
         let mut copy: HashMap<_, [u8; 8], [u8; CLAIM_LEN]> =
-            map.try_into().map_err(|cause: MapError| tried(&cause))?;
+            object.map_mut(map::CLAIMS)?.try_into().map_err(refused)?;
         for (key, claim) in self.maps.claims()? {
             copy.insert(key.to_bytes(), claim.to_bytes(), 0)
                 .map_err(|cause| tried(&cause))?;

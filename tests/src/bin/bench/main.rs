@@ -52,14 +52,14 @@ fn main() -> ExitCode {
     arpguard();
     let mut plan = Plan {
         quick: false,
-        filter: None,
+        filters: Vec::new(),
     };
     let mut root = None;
     let mut arguments = env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--quick" => plan.quick = true,
-            "--filter" => plan.filter = arguments.next(),
+            "--filter" => plan.filters.extend(arguments.next()),
             "--write" => root = arguments.next().map(PathBuf::from),
             other => {
                 eprintln!(

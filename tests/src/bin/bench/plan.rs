@@ -10,14 +10,16 @@ pub(crate) static STOPPED: AtomicBool = AtomicBool::new(false);
 /// What was asked for.
 pub(crate) struct Plan {
     pub(crate) quick: bool,
-    pub(crate) filter: Option<String>,
+    pub(crate) filters: Vec<String>,
 }
 
 impl Plan {
-    /// Whether the filter lets this through: it is sought in `section/name`.
+    /// Whether one of the filters, if there are any, lets this through: it is sought in `section/name`.
     pub(crate) fn wants(&self, section: &str, name: &str) -> bool {
-        let filter = self.filter.as_deref().unwrap_or_default();
-        !STOPPED.load(Ordering::Relaxed) && format!("{section}/{name}").contains(filter)
+        let place = format!("{section}/{name}");
+        let lets = |filter: &String| place.contains(filter);
+        !STOPPED.load(Ordering::Relaxed)
+            && (self.filters.is_empty() || self.filters.iter().any(lets))
     }
 
     /// The first when it has to be quick, else the second.
