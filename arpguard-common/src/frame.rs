@@ -20,8 +20,6 @@ pub const TAG_LEN: usize = 4;
 const ARP: u16 = ETHERTYPE_ARP.to_be();
 const TAG: u16 = ETHERTYPE_8021Q.to_be();
 const SERVICE_TAG: u16 = ETHERTYPE_8021AD.to_be();
-/// Where in a frame the first EtherType is.
-const ETHERTYPE_AT: usize = EthHdr::LEN - size_of::<u16>();
 /// The bits of a TCI that are the VLAN identifier.
 const VID_MASK: u16 = 0x0fff;
 
@@ -56,42 +54,56 @@ impl Frame for [u8] {
 pub struct Place {
     /// Offset in bytes of the ARP packet.
     pub at: usize,
-    /// How many tags stand before it in the bytes.
-    pub tags: usize,
     /// Whether a tag names a VLAN (its VID is not 0). Such a frame belongs to that VLAN's device;
     /// any other tag is a priority tag, which the kernel strips.
     pub vlan: bool,
 }
 
+impl Place {
+    /// The greatest offset that there is.
+    pub const MAX_AT: usize = EthHdr::LEN + MAX_TAGS * TAG_LEN;
+
+    /// How many tags stand before it in the bytes.
+    #[inline(always)]
+    pub const fn tags(self) -> usize {
+        (self.at - EthHdr::LEN) / TAG_LEN
+    }
+}
+
 /// Finds the ARP packet in `frame`, behind at most [`MAX_TAGS`] tags in its bytes.
 ///
-/// `None`: the frame carries something else. An untagged frame pays for one EtherType.
+/// `None`: the frame carries something else. An untagged frame pays for one EtherType, and one with tags for no
+/// more than theirs: what they say is read where ARP was found.
 #[inline(always)]
 pub fn find_arp<F: Frame + ?Sized>(frame: &F) -> Option<Place> {
-    // The bits of all TCIs, in wire order: what matters is whether one is set in any.
-    let mut tci = frame.offloaded_tag().unwrap_or(0).to_be_bytes();
-    let mut ethertype = u16::from_ne_bytes(frame.read(ETHERTYPE_AT)?);
     let mut at = EthHdr::LEN;
     // Not an inclusive range, which keeps a flag for its end.
-    for tags in 0..MAX_TAGS + 1 {
-        match ethertype {
+    for _ in 0..MAX_TAGS + 1 {
+        match u16::from_ne_bytes(frame.read(at - size_of::<u16>())?) {
             ARP => {
-                return Some(Place {
-                    at,
-                    tags,
-                    vlan: u16::from_be_bytes(tci) & VID_MASK != 0,
-                });
+                let vlan = is_vlans(frame, at);
+                return Some(Place { at, vlan });
             }
-            TAG | SERVICE_TAG => {}
+            TAG | SERVICE_TAG => at += TAG_LEN,
             _ => return None,
         }
-        // The TCI, and the EtherType of what is behind it.
-        let [high, low, next @ ..] = frame.read::<TAG_LEN>(at)?;
-        tci = [tci[0] | high, tci[1] | low];
-        ethertype = u16::from_ne_bytes(next);
-        at += TAG_LEN;
     }
     None
+}
+
+/// Whether a tag names a VLAN, of those before the packet at `at` and the one that was taken out.
+#[inline(always)]
+fn is_vlans<F: Frame + ?Sized>(frame: &F, at: usize) -> bool {
+    // The bits of all TCIs, in wire order: what matters is whether one is set in any.
+    let mut tci = frame.offloaded_tag().unwrap_or(0).to_be_bytes();
+    for tag in 0..MAX_TAGS {
+        let place = EthHdr::LEN + tag * TAG_LEN;
+        if place < at {
+            let [high, low] = frame.read_or_zeros(place);
+            tci = [tci[0] | high, tci[1] | low];
+        }
+    }
+    u16::from_be_bytes(tci) & VID_MASK != 0
 }
 
 #[cfg(test)]
@@ -116,7 +128,6 @@ mod tests {
             let bytes = frame(&vec![(ETHERTYPE_8021AD, 0xe000); tags], ETHERTYPE_ARP);
             let place = Place {
                 at: 14 + 4 * tags,
-                tags,
                 vlan: false,
             };
             assert_eq!(find_arp(bytes.as_slice()), Some(place));
@@ -132,14 +143,7 @@ mod tests {
             [(ETHERTYPE_8021AD, 10), (ETHERTYPE_8021Q, 0)],
         ] {
             let place = find_arp(frame(&tags, ETHERTYPE_ARP).as_slice());
-            assert_eq!(
-                place,
-                Some(Place {
-                    at: 22,
-                    tags: 2,
-                    vlan: true
-                })
-            );
+            assert_eq!(place, Some(Place { at: 22, vlan: true }));
         }
     }
 

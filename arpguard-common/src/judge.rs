@@ -5,7 +5,7 @@ use crate::{
     frame::{Frame, Place},
     packed::Ruling,
     policy::{Tables, View},
-    verdict::{Decider, Policy, Reason, Receive, Send, Verdict},
+    verdict::{Decider, Mode, Policy, Reason, Receive, Send, Verdict},
     wire::{Arp, Kind, Mac, Raw},
 };
 
@@ -67,61 +67,145 @@ pub const fn seen_from(place: Place, device: u32) -> u32 {
     if place.vlan { EVERY_DEVICE } else { device }
 }
 
+/// A received packet that more has to be looked at for than what a flood asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pending {
+    /// The packet.
+    pub arp: Arp,
+    /// Whom the frame is for.
+    pub destination: Mac,
+    /// The rule that was found for what it asks for.
+    pub found: Option<Rule>,
+    /// Whether that keeps the address out of the device's ARP.
+    pub is_barred: bool,
+    /// Whether it claims what is bound to another hardware address, by a rule that is only audited.
+    pub is_lie: bool,
+}
+
 /// Judges a packet that came in a frame to `destination`.
 ///
 /// Of all that policy has to say of it, what comes first counts; but what is only audited gives way to
 /// what is enforced.
+fn received<T: Tables>(raw: Raw, destination: Mac, view: &View<'_, T>) -> Ruling {
+    match at_first(raw, destination, view) {
+        Ok(ruling) => ruling,
+        Err(pending) => at_last(pending, view),
+    }
+}
+
+/// Judges a packet that came in a frame to `destination` by what it asks for, which is all that a flood
+/// needs.
+///
+/// # Errors
+/// What [`at_last`] judges.
 #[inline(always)]
-pub fn received<T: Tables>(raw: Raw, destination: Mac, view: &View<'_, T>) -> Ruling {
-    let Some(arp) = &raw.parse() else {
-        return Ruling::of(Verdict::UNPARSED);
+pub fn at_first<T: Tables>(
+    raw: Raw,
+    destination: Mac,
+    view: &View<'_, T>,
+) -> Result<Ruling, Pending> {
+    let Some(arp) = raw.parse() else {
+        return Ok(Ruling::of(Verdict::UNPARSED));
     };
-    // A probe claims nothing, and what is no question asks for nothing.
-    let (asks, claims) = match arp.kind {
-        Kind::Request => (true, true),
-        Kind::Probe => (true, false),
-        Kind::Announcement | Kind::Reply => (false, true),
-    };
-    let lie = if claims {
-        false_claim(arp, view)
+    let lie = if claims(arp.kind) {
+        false_claim(&arp, view)
     } else {
         Ruling::PERMITTED
     };
     if lie.is_settled() {
-        return lie;
+        return Ok(lie);
     }
-    let found = if asks { view.found(arp.tpa) } else { None };
-    let barred = match found {
-        Some(rule) => barred(rule, arp, view),
-        None => Ruling::PERMITTED,
-    };
-    // Nobody looks at who it is that asks for what is hidden: a flood of that costs one look-up a frame,
-    // and a station that has an address asks for others as well. A strict device drops what goes round
-    // its segment, so there it matters.
-    let is_strict = found.is_some_and(|rule| rule.policy() == Policy::Strict);
-    if barred.is_settled() && !is_strict {
-        return barred;
-    }
-    let about = if claims { view.found(arp.spa) } else { None };
-    let hidden = about.filter(|rule| view.hides(*rule, arp.spa));
-    let own = if found.is_some() || about.is_some() {
-        view.mac()
+    let found = if asks(arp.kind) {
+        view.found(arp.tpa)
     } else {
         None
     };
-    let ruling = view.forget(barred);
+    let is_barred = found.is_some_and(|rule| view.bars(rule, arp.tpa));
+    // Nobody looks at who it is that asks for what is hidden: a flood of that costs one look-up a frame,
+    // and a station that has an address asks for others as well. A strict device drops what goes round
+    // its segment, so there it matters.
+    if let Some(rule) = found
+        && is_barred
+        && rule.policy() != Policy::Strict
+        && rule.mode() == Mode::Enforce
+    {
+        return Ok(barred(rule, arp.kind));
+    }
+    Err(Pending {
+        arp,
+        destination,
+        found,
+        is_barred,
+        is_lie: lie != Ruling::PERMITTED,
+    })
+}
+
+/// Judges what [`at_first`] has not.
+#[inline(always)]
+pub fn at_last<T: Tables>(pending: Pending, view: &View<'_, T>) -> Ruling {
+    let Pending {
+        arp,
+        destination,
+        found,
+        is_barred,
+        is_lie,
+    } = pending;
+    let arp = &arp;
+    let about = if claims(arp.kind) {
+        view.found(arp.spa)
+    } else {
+        None
+    };
+    let hidden = about.filter(|rule| view.hides(*rule, arp.spa));
+    // Zeros where it is not known, which no station has: of an absent one the verifier sees bytes that nobody
+    // has written.
+    let own = if found.is_some() || about.is_some() {
+        view.mac().unwrap_or_default()
+    } else {
+        Mac::default()
+    };
+    let ruling = match found {
+        Some(rule) if is_barred => barred(rule, arp.kind),
+        Some(_) | None => Ruling::PERMITTED,
+    };
+    let ruling = view.forget(ruling);
     let ruling = view.forget(ruling.or(|| martian(arp, (destination, own), found, hidden, view)));
     let ruling = view.forget(ruling.or(|| astray(arp, found, view)));
     let ruling = view.forget(ruling.or(|| answered(arp, (destination, own), found, view)));
     let ruling = view.forget(ruling.or(|| shielded(hidden)));
-    let ruling = ruling.or(|| lie);
+    let ruling = ruling.or(|| {
+        if is_lie {
+            Ruling::of(AUDITED_LIE)
+        } else {
+            Ruling::PERMITTED
+        }
+    });
     match about {
-        Some(rule) if watches(rule, view) && own != Some(arp.sha) => {
+        Some(rule) if watches(rule, view) && own != arp.sha => {
             ruling.and_watched(Decider::new(rule.policy(), rule.mode()))
         }
         Some(_) | None => ruling,
     }
 }
+
+/// Whether it asks for its target.
+#[inline(always)]
+const fn asks(kind: Kind) -> bool {
+    matches!(kind, Kind::Request | Kind::Probe)
+}
+
+/// Whether it claims its sender's address.
+#[inline(always)]
+const fn claims(kind: Kind) -> bool {
+    !matches!(kind, Kind::Probe)
+}
+
+/// What a claim is judged to be of what is bound to another hardware address by a rule that is only audited.
+const AUDITED_LIE: Verdict<Receive> = Verdict {
+    action: Receive::Drop,
+    reason: Reason::FalseClaim,
+    decider: Decider::new(Policy::Bind, Mode::Audit),
+};
 
 /// Judges a claim of what is bound to another hardware address.
 #[inline(always)]
@@ -144,14 +228,10 @@ fn watches<T: Tables>(rule: Rule, view: &View<'_, T>) -> bool {
     }
 }
 
-/// Judges what asks for an address that `rule` was found for, where that keeps it out of the device's
-/// ARP.
+/// The ruling of what asks for an address that `rule` keeps out of the device's ARP.
 #[inline(always)]
-fn barred<T: Tables>(rule: Rule, arp: &Arp, view: &View<'_, T>) -> Ruling {
-    if !view.bars(rule, arp.tpa) {
-        return Ruling::PERMITTED;
-    }
-    let reason = match (rule.policy(), arp.kind) {
+fn barred(rule: Rule, kind: Kind) -> Ruling {
+    let reason = match (rule.policy(), kind) {
         (Policy::Strict, Kind::Probe) => Reason::ForeignProbe,
         (Policy::Strict, _) => Reason::ForeignRequest,
         (_, Kind::Probe) => Reason::HiddenProbe,
@@ -166,7 +246,7 @@ fn barred<T: Tables>(rule: Rule, arp: &Arp, view: &View<'_, T>) -> Ruling {
 #[inline(always)]
 fn martian<T: Tables>(
     arp: &Arp,
-    (destination, own): (Mac, Option<Mac>),
+    (destination, own): (Mac, Mac),
     found: Option<Rule>,
     hidden: Option<Rule>,
     view: &View<'_, T>,
@@ -175,10 +255,10 @@ fn martian<T: Tables>(
         && arp.kind == Kind::Request
         && found.is_none_or(|rule| rule.policy() != Policy::Answer)
         && view.owns(arp.tpa)
-        && let Some(mac) = own
-        && is_heard(destination, mac)
+        && own != Mac::default()
+        && is_heard(destination, own)
     {
-        return Ruling::by(rule, Receive::Answer(mac), Reason::MartianRequest);
+        return Ruling::by(rule, Receive::Answer(own), Reason::MartianRequest);
     }
     Ruling::PERMITTED
 }
@@ -202,16 +282,16 @@ fn astray<T: Tables>(arp: &Arp, found: Option<Rule>, view: &View<'_, T>) -> Ruli
 #[inline(always)]
 fn answered<T: Tables>(
     arp: &Arp,
-    (destination, own): (Mac, Option<Mac>),
+    (destination, own): (Mac, Mac),
     found: Option<Rule>,
     view: &View<'_, T>,
 ) -> Ruling {
     let Some(rule) = found.filter(|rule| rule.policy() == Policy::Answer) else {
         return Ruling::PERMITTED;
     };
-    let Some(own) = own else {
+    if own == Mac::default() {
         return Ruling::PERMITTED;
-    };
+    }
     let mac = rule.mac().unwrap_or(own);
     // Who was told another address than the device's own revalidates by that.
     if !is_heard(destination, own) && destination != mac {

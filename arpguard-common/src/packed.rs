@@ -6,8 +6,9 @@
 
 use crate::{
     abi::{Rule, counted, counter},
+    judge::Pending,
     verdict::{Decider, Mode, Policy, Reason, Receive, Verdict},
-    wire::Mac,
+    wire::{Kind, Mac, Raw},
 };
 
 impl Mac {
@@ -187,9 +188,66 @@ impl Ruling {
     }
 }
 
+/// Bits of the number behind a destination: the kind of a packet, whether it asks for what is barred, whether
+/// it lies.
+const KIND: u8 = 0b11;
+const BARRED: u8 = 1 << 2;
+const LIE: u8 = 1 << 3;
+
+impl Pending {
+    /// As four numbers.
+    #[inline(always)]
+    pub fn pack(self) -> [u64; 4] {
+        let Self {
+            arp,
+            destination,
+            found,
+            is_barred,
+            is_lie,
+        } = self;
+        let kind = match arp.kind {
+            Kind::Request => 0,
+            Kind::Probe => 1,
+            Kind::Announcement => 2,
+            Kind::Reply => 3,
+        };
+        let what = kind | (u8::from(is_barred) * BARRED) | (u8::from(is_lie) * LIE);
+        let found = found.map_or(0, |rule| u64::from_ne_bytes(rule.to_bytes()));
+        let ([a, b, c, d], [e, f, g, h]) = (arp.spa.octets(), arp.tpa.octets());
+        let addresses = u64::from_ne_bytes([a, b, c, d, e, f, g, h]);
+        let frame = destination.pack() | behind_mac(what, 0);
+        [found, arp.sha.pack(), addresses, frame]
+    }
+
+    /// From what [`Self::pack`] gave.
+    #[inline(always)]
+    pub fn unpack([found, sender, addresses, frame]: [u64; 4]) -> Self {
+        let [.., what, _] = frame.to_ne_bytes();
+        let kind = match what & KIND {
+            0 => Kind::Request,
+            1 => Kind::Probe,
+            2 => Kind::Announcement,
+            _ => Kind::Reply,
+        };
+        let raw = Raw {
+            header: 0,
+            sender,
+            addresses,
+        };
+        Self {
+            arp: raw.sides(kind),
+            destination: Mac::unpack(frame),
+            found: Rule::from_bytes(found.to_ne_bytes()),
+            is_barred: what & BARRED != 0,
+            is_lie: what & LIE != 0,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::Arp;
     extern crate std;
     use std::vec::Vec;
 
@@ -251,6 +309,41 @@ mod tests {
             }
         }
         assert_eq!(Ruling::of(Verdict::PERMITTED), Ruling::PERMITTED);
+    }
+
+    #[test]
+    fn what_is_pending_survives() {
+        let rules = [
+            None,
+            Some(Rule::hide(
+                32,
+                Some([10, 0, 0, 9].into()),
+                Mode::Audit,
+                true,
+            )),
+            Some(Rule::answer(24, Some(MAC), Mode::Enforce, true, false)),
+        ];
+        for kind in [Kind::Request, Kind::Probe, Kind::Announcement, Kind::Reply] {
+            for found in rules {
+                for (is_barred, is_lie) in
+                    [(false, false), (true, false), (false, true), (true, true)]
+                {
+                    let pending = Pending {
+                        arp: Arp {
+                            kind,
+                            sha: Mac([6, 5, 4, 3, 2, 1]),
+                            spa: [192, 168, 18, 129].into(),
+                            tpa: [192, 168, 18, 10].into(),
+                        },
+                        destination: MAC,
+                        found,
+                        is_barred,
+                        is_lie,
+                    };
+                    assert_eq!(Pending::unpack(pending.pack()), pending);
+                }
+            }
+        }
     }
 
     #[test]

@@ -103,11 +103,12 @@ impl<'a, T: Tables> View<'a, T> {
         }
     }
 
-    /// The same ruling, of which the kernel's verifier knows nothing: else it would follow what comes
-    /// after for each one by itself.
+    /// The same ruling, of which the kernel's verifier knows nothing but a hardware address: else it would
+    /// follow what comes after for each one by itself.
     #[inline(always)]
     pub fn forget(&self, ruling: Ruling) -> Ruling {
-        Ruling::from_number(ruling.to_number() | u64::from(self.in_use.unused()))
+        const AT: u32 = u64::BITS - InUse::UNUSED;
+        Ruling::from_number(ruling.to_number() ^ (u64::from(self.in_use.unused()) << AT))
     }
 
     /// The rule that keeps `address` out of this device's ARP.

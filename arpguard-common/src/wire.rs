@@ -145,7 +145,7 @@ impl Raw {
 
     /// Who speaks, and of whom, in a packet of this kind.
     #[inline(always)]
-    fn sides(self, kind: Kind) -> Arp {
+    pub(crate) fn sides(self, kind: Kind) -> Arp {
         let [a, b, c, d, e, f, g, h] = self.addresses.to_ne_bytes();
         Arp {
             kind,

@@ -34,6 +34,7 @@ pub(crate) fn receive(ctx: &TcContext) -> i32 {
     let Some(place) = frame::find_arp(&frame) else {
         return NEXT;
     };
+    let place = apart::forget(place);
     let device = frame.device();
     let (raw, destination) = judge::read(&frame, place);
     let ruling = apart::received(judge::seen_from(place, device), raw, destination);
@@ -60,6 +61,7 @@ pub(crate) fn send(ctx: &TcContext) -> i32 {
     let Some(place) = frame::find_arp(&frame) else {
         return NEXT;
     };
+    let place = apart::forget(place);
     let device = frame.device();
     let (raw, _) = judge::read(&frame, place);
     let verdict = judge::sent(raw, &View::new(&Maps, judge::seen_from(place, device)));
@@ -84,7 +86,7 @@ pub(crate) fn send(ctx: &TcContext) -> i32 {
 /// Writes the reply over the request, without its tags, and sends it back where it came from.
 #[inline(always)]
 fn answer(frame: &Packet<'_>, place: Place, raw: Raw, mac: Mac, device: u32) -> i32 {
-    let tags = place.tags + usize::from(frame.offloaded_tag().is_some());
+    let tags = place.tags() + usize::from(frame.offloaded_tag().is_some());
     for tag in 0..=MAX_TAGS {
         if tag < tags {
             // SAFETY: the helper takes the context that the kernel gave this run of the program.

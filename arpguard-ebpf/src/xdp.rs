@@ -1,6 +1,6 @@
 //! XDP: received frames, before the kernel has made anything of them.
 
-use core::{hint::black_box, net::Ipv4Addr};
+use core::net::Ipv4Addr;
 
 use arpguard_common::{
     frame::{self, Frame, MAX_TAGS, Place, TAG_LEN},
@@ -30,6 +30,7 @@ pub(crate) fn receive(ctx: &XdpContext) -> u32 {
     let Some(place) = frame::find_arp(&frame) else {
         return XDP_PASS;
     };
+    let place = apart::forget(place);
     let device = ctx.ingress_ifindex() as u32;
     let (raw, destination) = judge::read(&frame, place);
     let ruling = apart::received(judge::seen_from(place, device), raw, destination);
@@ -58,9 +59,7 @@ pub(crate) fn receive(ctx: &XdpContext) -> u32 {
 #[inline(always)]
 fn answer(frame: &Packet<'_>, place: Place, raw: Raw, mac: Mac) -> Option<()> {
     frame.window::<FRAME_LEN>(0)?.0 = raw.reply(mac);
-    // Else the compiler keeps an answer to each of these comparisons from the first tag on, and what is not
-    // ARP would pay for that.
-    let tags = black_box(place.tags);
+    let tags = place.tags();
     for tag in 0..MAX_TAGS {
         if tag < tags {
             frame.window::<TAG_LEN>(FRAME_LEN + tag * TAG_LEN)?.0 = [0; TAG_LEN];

@@ -167,6 +167,8 @@ pub struct InUse(u32);
 impl InUse {
     /// How many bits a book has: this host's own are the lower ones.
     const BITS: u32 = 6;
+    /// How many bits are of no table.
+    pub(crate) const UNUSED: u32 = u32::BITS - 2 * Self::BITS;
 
     /// Whether a book has any rule.
     #[inline(always)]
@@ -198,10 +200,10 @@ impl InUse {
         Self(number)
     }
 
-    /// A bit that is of no table: zero, which only who writes the map knows.
+    /// The bits that are of no table: zero, which only who writes the map knows.
     #[inline(always)]
-    pub(crate) const fn unused(self) -> u32 {
-        self.0 >> 31
+    pub const fn unused(self) -> u32 {
+        self.0 >> (2 * Self::BITS)
     }
 
     #[inline(always)]

@@ -127,7 +127,7 @@ mod tests {
             let packet = Packet { tags: TAGS[tags], ..Packet::request(Mac(sha), spa, tpa) };
             let bytes = packet.bytes();
             let place = find_arp(&bytes[..]).unwrap();
-            prop_assert_eq!((place.tags, place.vlan), (tags, false));
+            prop_assert_eq!((place.tags(), place.vlan), (tags, false));
             let arp = Arp::parse(bytes[place.at..].first_chunk().unwrap()).unwrap();
             let kind = match (spa, tpa) {
                 (Ipv4Addr::UNSPECIFIED, _) => Kind::Probe,

@@ -106,7 +106,7 @@ impl Expected {
             done,
             left,
             claim: None,
-            tags: place.tags,
+            tags: place.tags(),
             counter: Some(counter(verdict.decider, verdict.reason)),
             verdict: format!("{verdict:?}"),
         }
@@ -117,7 +117,7 @@ impl Expected {
 /// were; of a packet the tags are taken out.
 fn answer(hook: Hook, frame: &[u8], place: Place, arp: &Arp, mac: Mac) -> Vec<u8> {
     let reply = arp.reply(mac);
-    let tags = place.tags * TAG_LEN;
+    let tags = place.tags() * TAG_LEN;
     let mut left = reply.to_vec();
     match hook {
         Hook::Xdp => left.resize(FRAME_LEN + tags, 0),

@@ -13,14 +13,14 @@ pub fn wire(data: &[u8]) {
         assert!(!Frame::read(data).as_ref().is_some_and(shallow));
         return;
     };
-    assert_eq!(place.at, 14 + 4 * place.tags);
-    assert!(place.tags <= MAX_TAGS);
+    assert_eq!(place.at, 14 + 4 * place.tags());
+    assert!(place.tags() <= MAX_TAGS);
     let Some(packet) = data[place.at..].first_chunk::<ARP_LEN>() else {
         assert_eq!(Frame::read(data), None);
         return;
     };
     let frame = Frame::read(data).unwrap();
-    assert_eq!(frame.tags.len(), place.tags);
+    assert_eq!(frame.tags.len(), place.tags());
     assert_eq!(
         frame.tags.iter().any(|(_, tci)| tci & 0xfff != 0),
         place.vlan

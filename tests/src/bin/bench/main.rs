@@ -1,5 +1,5 @@
 //! Measures arpguard beside what is used in its place, and tells what was to be reached. Run by
-//! `cargo xtask bench`: `bench [--quick] [--filter TEXT] [--write ROOT]`.
+//! `cargo xtask bench`: `bench [--quick] [--filter TEXT]... [--write ROOT]`.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -131,7 +131,8 @@ fn write(root: &Path, sections: &[Section], targets: &str, machine: &str) {
     let tables: Vec<String> = sections.iter().map(Section::to_string).collect();
     let page = format!(
         "# Benchmarks\n\nWritten by `cargo xtask bench`, which measures everything in turn, round \
-         after round, in network namespaces. {machine}\n\nA flood is made of live frames \
+         after round, in network namespaces; what is told against another is the median of \
+         that of each round. {machine}\n\nA flood is made of live frames \
          (`BPF_F_TEST_XDP_LIVE_FRAMES`), each with an address by chance out of those that are \
          filtered, sent to one end of a veth pair; its own cost is in every figure. `arptables`, \
          `nft` and arp_ignore judge behind the driver, so GRO is on at the receiving end: they take \

@@ -11,9 +11,18 @@ pub(crate) struct Row {
 
 impl Row {
     pub(crate) fn median(&self) -> f64 {
-        let mut sorted = self.samples.clone();
-        sorted.sort_by(f64::total_cmp);
-        sorted[sorted.len() / 2]
+        median(self.samples.clone())
+    }
+
+    /// The median of what `compare` makes of this row and another in each round. What the processor's clock does
+    /// in the course of the rounds is in both alike.
+    fn against(&self, other: &Self, compare: impl Fn(f64, f64) -> f64) -> f64 {
+        let pairs = self.samples.iter().zip(&other.samples);
+        median(pairs.map(|(own, other)| compare(*own, *other)).collect())
+    }
+
+    fn ratio(&self, other: &Self) -> f64 {
+        self.against(other, |own, other| own / other)
     }
 
     fn spread(&self) -> (f64, f64) {
@@ -21,6 +30,11 @@ impl Row {
             |start, pick: fn(f64, f64) -> f64| self.samples.iter().copied().fold(start, pick);
         (fold(f64::INFINITY, f64::min), fold(0.0, f64::max))
     }
+}
+
+fn median(mut samples: Vec<f64>) -> f64 {
+    samples.sort_by(f64::total_cmp);
+    samples[samples.len() / 2]
 }
 
 /// What is compared side by side.
@@ -34,18 +48,14 @@ pub(crate) struct Section {
 }
 
 impl Section {
-    /// The median of one row.
-    pub(crate) fn median(&self, name: &str) -> Option<f64> {
-        self.rows
-            .iter()
-            .find(|row| row.name == name)
-            .map(Row::median)
+    pub(crate) fn row(&self, name: &str) -> Option<&Row> {
+        self.rows.iter().find(|row| row.name == name)
     }
 }
 
 impl fmt::Display for Section {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let base = self.median(self.base);
+        let base = self.row(self.base);
         let rate = self.unit == "ns/frame";
         writeln!(f, "### {}\n", self.title)?;
         let frames = if rate { " frames/s |" } else { "" };
@@ -67,7 +77,7 @@ impl fmt::Display for Section {
                 write!(f, " {:.0} |", 1e9 / median)?;
             }
             match base {
-                Some(base) => writeln!(f, " {:.2} |", median / base)?,
+                Some(base) => writeln!(f, " {:.2} |", row.ratio(base))?,
                 None => writeln!(f, " - |")?,
             }
         }
@@ -86,35 +96,25 @@ const SAME: &str = "arpguard native, 1,000,000, the same one asked for";
 
 /// The targets, as a table. What was not measured is left out.
 pub(crate) fn targets(sections: &[Section]) -> String {
-    let get = |section: &str, row: &str| {
-        let section = sections.iter().find(|found| found.name == section)?;
-        section.median(row)
-    };
+    let section = |name: &str| sections.iter().find(|section| section.name == name);
+    let get = |name: &str, row: &str| section(name)?.row(row);
     let at_most = |limit: f64, unit: &str, value: Option<f64>| {
         value.map(|value| (format!("{value:.2}{unit}"), value <= limit))
     };
     let at_least =
         |limit: f64, value: Option<f64>| value.map(|value| (format!("{value:.2}"), value >= limit));
-    let ratio = |a: Option<f64>, b: Option<f64>| Some(a? / b?);
+    let ratio = |a: Option<&Row>, b: Option<&Row>| Some(a?.ratio(b?));
     let one = get("drop", "arpguard native, 1");
-    let rivals = sections
-        .iter()
-        .find(|section| section.name == "drop")
-        .and_then(|section| {
-            let rival =
-                |row: &&Row| !row.name.starts_with("arpguard") && row.name != "bare XDP_DROP";
-            section
-                .rows
-                .iter()
-                .filter(rival)
-                .map(Row::median)
-                .min_by(f64::total_cmp)
-        });
+    let is_rival = |row: &&Row| !row.name.starts_with("arpguard") && row.name != "bare XDP_DROP";
+    let rivals = section("drop").map(|section| section.rows.iter().filter(is_rival));
+    let rival = rivals.and_then(|rivals| rivals.min_by(|a, b| a.median().total_cmp(&b.median())));
     let service = |frame: &str| {
         let ours = get("service", &format!("{frame}, arpguard native"))?;
-        Some(ours - get("service", &format!("{frame}, bare XDP_PASS"))?)
+        let bare = get("service", &format!("{frame}, bare XDP_PASS"))?;
+        Some(ours.against(bare, |ours, bare| ours - bare))
     };
     let kernel = get("answer", "the kernel");
+    let median = |row: &str| get("command", row).map(Row::median);
     let targets = [
         Target {
             what: "a drop, as a multiple of a bare XDP_DROP: at most 1.3",
@@ -122,7 +122,7 @@ pub(crate) fn targets(sections: &[Section]) -> String {
         },
         Target {
             what: "a drop, times as fast as the best of the others: at least 2",
-            judged: at_least(2.0, ratio(rivals, one)),
+            judged: at_least(2.0, ratio(rival, one)),
         },
         Target {
             what: "1,000,000 addresses, the same one asked for, as a multiple of one: at most 1.3",
@@ -154,15 +154,15 @@ pub(crate) fn targets(sections: &[Section]) -> String {
         },
         Target {
             what: "`hide`, warm: at most 10 ms",
-            judged: at_most(10.0, " ms", get("command", "hide, warm")),
+            judged: at_most(10.0, " ms", median("hide, warm")),
         },
         Target {
             what: "`hide`, cold: at most 100 ms",
-            judged: at_most(100.0, " ms", get("command", "hide, cold")),
+            judged: at_most(100.0, " ms", median("hide, cold")),
         },
         Target {
             what: "100,000 addresses applied: at most 2,000 ms",
-            judged: at_most(2000.0, " ms", get("command", "apply of 100,000")),
+            judged: at_most(2000.0, " ms", median("apply of 100,000")),
         },
     ];
     let mut table = String::from("| to reach | measured | |\n| --- | ---: | --- |\n");
