@@ -110,10 +110,10 @@ pub fn at_first<T: Tables>(
     let lie = if claims(arp.kind) {
         false_claim(&arp, view)
     } else {
-        Ruling::PERMITTED
+        None
     };
-    if lie.is_settled() {
-        return Ok(lie);
+    if lie == Some(Mode::Enforce) {
+        return Ok(Ruling::of(lies(Mode::Enforce)));
     }
     let found = if asks(arp.kind) {
         view.found(arp.tpa)
@@ -136,7 +136,7 @@ pub fn at_first<T: Tables>(
         destination,
         found,
         is_barred,
-        is_lie: lie != Ruling::PERMITTED,
+        is_lie: lie.is_some(),
     })
 }
 
@@ -175,7 +175,7 @@ pub fn at_last<T: Tables>(pending: Pending, view: &View<'_, T>) -> Ruling {
     let ruling = view.forget(ruling.or(|| shielded(hidden)));
     let ruling = ruling.or(|| {
         if is_lie {
-            Ruling::of(AUDITED_LIE)
+            Ruling::of(lies(Mode::Audit))
         } else {
             Ruling::PERMITTED
         }
@@ -200,21 +200,24 @@ const fn claims(kind: Kind) -> bool {
     !matches!(kind, Kind::Probe)
 }
 
-/// What a claim is judged to be of what is bound to another hardware address by a rule that is only audited.
-const AUDITED_LIE: Verdict<Receive> = Verdict {
-    action: Receive::Drop,
-    reason: Reason::FalseClaim,
-    decider: Decider::new(Policy::Bind, Mode::Audit),
-};
-
-/// Judges a claim of what is bound to another hardware address.
+/// The mode of the rule that binds what a packet claims to another hardware address, if there is one.
 #[inline(always)]
-fn false_claim<T: Tables>(arp: &Arp, view: &View<'_, T>) -> Ruling {
-    match view.bound(arp.spa) {
-        Some(rule) if rule.mac() != Some(arp.sha) => {
-            Ruling::by(rule, Receive::Drop, Reason::FalseClaim)
-        }
-        Some(_) | None => Ruling::PERMITTED,
+fn false_claim<T: Tables>(arp: &Arp, view: &View<'_, T>) -> Option<Mode> {
+    let rule = view.bound(arp.spa)?;
+    if rule.mac() == Some(arp.sha) {
+        None
+    } else {
+        Some(rule.mode())
+    }
+}
+
+/// The verdict on a false claim.
+#[inline(always)]
+const fn lies(mode: Mode) -> Verdict<Receive> {
+    Verdict {
+        action: Receive::Drop,
+        reason: Reason::FalseClaim,
+        decider: Decider::new(Policy::Bind, mode),
     }
 }
 

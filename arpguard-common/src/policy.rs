@@ -42,6 +42,14 @@ pub trait Tables {
     {
         longest_prefix(self, in_use, key)
     }
+    /// The rule that binds an address to one hardware address, of the tables that are in use.
+    #[inline(always)]
+    fn bound(&self, in_use: InUse, key: Key) -> Option<Rule>
+    where
+        Self: Sized,
+    {
+        longest_match(self, in_use, key)
+    }
     /// The hardware address that was last heard to claim an address that a rule of this host's is
     /// about: [`crate::abi::Claim`].
     fn claimant(&self, key: Key) -> Option<Mac>;
@@ -80,6 +88,44 @@ pub fn longest_prefix<T: Tables>(tables: &T, in_use: InUse, key: Key) -> Option<
         (Some(here), Some(all)) if here.prefix_len() < all.prefix_len() => Some(all),
         (Some(here), _) => Some(here),
         (None, all) => all,
+    }
+}
+
+/// The rule for an address as a device sees it, of the tables of a book: of the longest match, on this device
+/// before every device.
+#[inline(always)]
+pub fn longest_match<T: Tables>(tables: &T, in_use: InUse, key: Key) -> Option<Rule> {
+    let (book, device, address) = (key.book(), key.device(), key.address.into());
+    if tables.may_have(address) {
+        let own = device != EVERY_DEVICE;
+        if own
+            && in_use.has(book, Table::BlocksOnDevice)
+            && let Some(rule) = tables.block(key)
+        {
+            return Some(rule);
+        }
+        if own
+            && in_use.has(book, Table::ExactOnDevice)
+            && let Some(rule) = tables.exact(key)
+        {
+            return Some(rule);
+        }
+        let on_every = || Key::new(book, EVERY_DEVICE, address);
+        if in_use.has(book, Table::Blocks)
+            && let Some(rule) = tables.block(on_every())
+        {
+            return Some(rule);
+        }
+        if in_use.has(book, Table::Exact)
+            && let Some(rule) = tables.exact(on_every())
+        {
+            return Some(rule);
+        }
+    }
+    if in_use.has_prefixes(book) {
+        tables.longest_prefix(in_use, key)
+    } else {
+        None
     }
 }
 
@@ -158,7 +204,11 @@ impl<'a, T: Tables> View<'a, T> {
     /// The rule that binds `address` to one hardware address.
     #[inline(always)]
     pub fn bound(&self, address: Ipv4Addr) -> Option<Rule> {
-        self.longest_match(Book::Claims, address)
+        if !self.in_use.any(Book::Claims) {
+            return None;
+        }
+        let key = Key::new(Book::Claims, self.device, address);
+        self.tables.bound(self.in_use, key)
     }
 
     /// Whether a station other than that with the hardware address `mac` was heard to have
@@ -174,60 +224,26 @@ impl<'a, T: Tables> View<'a, T> {
     /// The rule of a book: of the longest match, on this device before every device.
     #[inline(always)]
     pub fn longest_match(&self, book: Book, address: Ipv4Addr) -> Option<Rule> {
-        let Self {
-            tables,
-            device,
-            in_use,
-        } = *self;
-        if !in_use.any(book) {
+        if !self.in_use.any(book) {
             return None;
         }
-        let on_device = || Key::new(book, device, address);
-        let on_every = || Key::new(book, EVERY_DEVICE, address);
-        if tables.may_have(address) {
-            let own = !self.is_vlans();
-            if own
-                && in_use.has(book, Table::BlocksOnDevice)
-                && let Some(rule) = tables.block(on_device())
-            {
-                return Some(rule);
-            }
-            if own
-                && in_use.has(book, Table::ExactOnDevice)
-                && let Some(rule) = tables.exact(on_device())
-            {
-                return Some(rule);
-            }
-            if in_use.has(book, Table::Blocks)
-                && let Some(rule) = tables.block(on_every())
-            {
-                return Some(rule);
-            }
-            if in_use.has(book, Table::Exact)
-                && let Some(rule) = tables.exact(on_every())
-            {
-                return Some(rule);
-            }
-        }
-        self.longest_prefix(book, address)
-    }
-
-    /// As [`Self::longest_match`], of the prefixes alone.
-    #[inline(always)]
-    fn longest_prefix(&self, book: Book, address: Ipv4Addr) -> Option<Rule> {
-        if !self.in_use.has_prefixes(book) {
-            return None;
-        }
-        let place = Key::new(book, self.device, address);
-        self.tables.longest_prefix(self.in_use, place)
+        longest_match(
+            self.tables,
+            self.in_use,
+            Key::new(book, self.device, address),
+        )
     }
 
     /// The rule that makes the device strict.
     #[inline(always)]
     pub fn strictness(&self) -> Option<Rule> {
         // It is for every address, and no other rule is for this one.
-        let rule = self.longest_prefix(Book::Own, Ipv4Addr::UNSPECIFIED);
-        rule.filter(|rule| !self.is_vlans() && rule.policy() == Policy::Strict)
+        if self.is_vlans() || !self.in_use.has_prefixes(Book::Own) {
+            return None;
+        }
+        let place = Key::new(Book::Own, self.device, Ipv4Addr::UNSPECIFIED);
+        let rule = self.tables.longest_prefix(self.in_use, place);
+        rule.filter(|rule| rule.policy() == Policy::Strict)
     }
 
     /// Whether it is what a VLAN's parent sees of a frame that belongs to the VLAN.

@@ -87,6 +87,12 @@ impl Tables for Maps {
     }
 
     #[inline(always)]
+    fn bound(&self, in_use: InUse, key: Key) -> Option<Rule> {
+        let key = u64::from_ne_bytes(key.to_bytes());
+        Rule::from_bytes(find_bound(in_use.to_number(), key).to_ne_bytes())
+    }
+
+    #[inline(always)]
     fn claimant(&self, key: Key) -> Option<Mac> {
         watch::claimant(key)
     }
@@ -126,6 +132,15 @@ const fn longest(key: Key) -> lpm_trie::Key<Key> {
 // Functions of their own, since the judge asks in several places: with the look-up in each, packets that it
 // never asks for would pay for its registers, and the verifier would follow each. A rule for a single
 // address is looked up in place: a flood asks for that.
+
+/// [`policy::longest_match`] of what binds an address, as a number; 0 for none.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn find_bound(in_use: u32, key: u64) -> u64 {
+    let key = Key::from_bytes(key.to_ne_bytes());
+    let found = policy::longest_match(&Maps, InUse::from_number(in_use), key);
+    found.map_or(0, |rule| u64::from_ne_bytes(rule.to_bytes()))
+}
 
 /// [`policy::longest_prefix`], as a number; 0 for none.
 #[unsafe(no_mangle)]
