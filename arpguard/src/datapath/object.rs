@@ -1,6 +1,9 @@
 //! The eBPF object that the binary carries: loading it, and finding its programs again.
 
-use std::{borrow::Cow, error::Error as StdError, io, os::fd::AsFd, path::Path};
+use std::{
+    borrow::Cow, collections::BTreeMap, error::Error as StdError, io, os::fd::AsFd,
+    panic::resume_unwind, path::Path, thread,
+};
 
 use arpguard_common::abi::{map, program};
 use aya::{
@@ -212,28 +215,43 @@ fn parse(loader: &mut EbpfLoader<'_>) -> Result<Object> {
     loaded.map(Object).map_err(|cause| tried(&cause))
 }
 
-/// Loads for each hook the best program that the kernel takes.
+/// Loads for each hook the best program that the kernel takes, for all hooks at once: the verifier takes its time.
 fn load_programs(object: &mut Object) -> Result<()> {
-    for hook in Hook::ALL {
-        for name in hook.programs() {
-            load_named(object, name)?;
-            if object
-                .program(name)
-                .is_some_and(|program| program.fd().is_ok())
-            {
-                break;
-            }
+    let mut programs: BTreeMap<_, _> = object.0.programs_mut().collect();
+    let hooks = Hook::ALL.map(|hook| {
+        let names = hook.programs().iter();
+        names
+            .map(|name| (*name, programs.remove(name)))
+            .collect::<Vec<_>>()
+    });
+    thread::scope(|scope| {
+        let loading = hooks.map(|programs| scope.spawn(|| load_best(programs)));
+        // All are waited for, whatever becomes of the first.
+        let loaded =
+            loading.map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        loaded.into_iter().collect()
+    })
+}
+
+/// Loads the first of a hook's programs that the kernel takes.
+fn load_best(programs: Vec<(&str, Option<&mut Program>)>) -> Result<()> {
+    for (name, program) in programs {
+        let program = program.ok_or_else(|| no_program(name))?;
+        load_program(name, program)?;
+        if program.fd().is_ok() {
+            break;
         }
     }
     Ok(())
 }
 
 fn load_named(object: &mut Object, name: &str) -> Result<()> {
-    let program = object.0.program_mut(name).ok_or_else(|| {
-        let why = "the eBPF object has no such program";
-        Error::new(LOAD, name, why)
-    })?;
-    load_program(name, program)
+    let program = object.0.program_mut(name);
+    load_program(name, program.ok_or_else(|| no_program(name))?)
+}
+
+fn no_program(name: &str) -> Error {
+    Error::new(LOAD, name, "the eBPF object has no such program")
 }
 
 fn load_program(name: &str, program: &mut Program) -> Result<()> {
