@@ -1,8 +1,14 @@
 //! The eBPF object that the binary carries: loading it, and finding its programs again.
 
 use std::{
-    borrow::Cow, collections::BTreeMap, error::Error as StdError, io, os::fd::AsFd,
-    panic::resume_unwind, path::Path, thread,
+    borrow::Cow,
+    collections::BTreeMap,
+    error::Error as StdError,
+    io,
+    os::fd::AsFd,
+    panic::resume_unwind,
+    path::Path,
+    thread::{self, Builder},
 };
 
 use arpguard_common::abi::{map, program};
@@ -220,16 +226,16 @@ fn load_programs(object: &mut Object) -> Result<()> {
     let mut programs: BTreeMap<_, _> = object.0.programs_mut().collect();
     let hooks = Hook::ALL.map(|hook| {
         let names = hook.programs().iter();
-        names
-            .map(|name| (*name, programs.remove(name)))
-            .collect::<Vec<_>>()
+        let candidates = names.map(|name| (*name, programs.remove(name)));
+        candidates.collect::<Vec<_>>()
     });
     thread::scope(|scope| {
-        let loading = hooks.map(|programs| scope.spawn(|| load_best(programs)));
-        // All are waited for, whatever becomes of the first.
-        let loaded =
-            loading.map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)));
-        loaded.into_iter().collect()
+        let loading =
+            hooks.map(|programs| Builder::new().spawn_scoped(scope, || load_best(programs)));
+        loading.into_iter().try_for_each(|thread| {
+            let thread = thread.map_err(|cause| Error::from_cause("start", "a thread", &cause))?;
+            thread.join().unwrap_or_else(|panic| resume_unwind(panic))
+        })
     })
 }
 
