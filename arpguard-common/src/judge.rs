@@ -3,7 +3,7 @@
 use crate::{
     abi::{EVERY_DEVICE, Rule},
     frame::{Frame, Place},
-    packed::Ruling,
+    packed::{Pending, Ruling},
     policy::{Tables, View},
     verdict::{Decider, Mode, Policy, Reason, Receive, Send, Verdict},
     wire::{Arp, Kind, Mac, Raw},
@@ -65,21 +65,6 @@ pub fn read<F: Frame + ?Sized>(frame: &F, place: Place) -> (Raw, Mac) {
 #[inline(always)]
 pub const fn seen_from(place: Place, device: u32) -> u32 {
     if place.vlan { EVERY_DEVICE } else { device }
-}
-
-/// A received packet that more has to be looked at for than what a flood asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pending {
-    /// The packet.
-    pub arp: Arp,
-    /// Whom the frame is for.
-    pub destination: Mac,
-    /// The rule that was found for what it asks for.
-    pub found: Option<Rule>,
-    /// Whether that keeps the address out of the device's ARP.
-    pub is_barred: bool,
-    /// Whether it claims what is bound to another hardware address, by a rule that is only audited.
-    pub is_lie: bool,
 }
 
 /// Judges a packet that came in a frame to `destination`.

@@ -1,4 +1,4 @@
-//! Verdicts as numbers.
+//! What a judge is given and gives, as numbers.
 //!
 //! The verifier reads a global function by itself, whoever calls it, and so once instead of once for
 //! every way to each call; but such a function gives no more than a number, and takes five
@@ -6,9 +6,8 @@
 
 use crate::{
     abi::{Rule, counted, counter},
-    judge::Pending,
     verdict::{Decider, Mode, Policy, Reason, Receive, Verdict},
-    wire::{Kind, Mac, Raw},
+    wire::{Arp, Kind, Mac, Raw},
 };
 
 impl Mac {
@@ -188,6 +187,21 @@ impl Ruling {
     }
 }
 
+/// A received packet that more has to be looked at for than what a flood asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pending {
+    /// The packet.
+    pub arp: Arp,
+    /// Whom the frame is for.
+    pub destination: Mac,
+    /// The rule that was found for what it asks for.
+    pub found: Option<Rule>,
+    /// Whether that keeps the address out of the device's ARP.
+    pub is_barred: bool,
+    /// Whether it claims what is bound to another hardware address, by a rule that is only audited.
+    pub is_lie: bool,
+}
+
 /// Bits of the number behind a destination: the kind of a packet, whether it asks for what is barred, whether
 /// it lies.
 const KIND: u8 = 0b11;
@@ -247,7 +261,6 @@ impl Pending {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::Arp;
     extern crate std;
     use std::vec::Vec;
 

@@ -13,8 +13,8 @@
 
 use arpguard_common::{
     frame::Place,
-    judge::{self, Pending},
-    packed::Ruling,
+    judge,
+    packed::{Pending, Ruling},
     policy::{Tables as _, View},
     wire::{Mac, Raw},
 };

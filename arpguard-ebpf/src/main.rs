@@ -6,6 +6,7 @@
 #![no_main]
 
 mod apart;
+mod claims;
 mod count;
 mod defer;
 mod report;

@@ -16,7 +16,7 @@ use aya_ebpf::{
     maps::{Array, HashMap, LpmTrie, lpm_trie},
 };
 
-use crate::{variable::Variable, watch};
+use crate::{claims, variable::Variable};
 
 #[unsafe(link_section = ".bss.SHAPE")]
 static SHAPE: Variable<u32, { Extent::WORDS }> = Variable::new();
@@ -42,9 +42,6 @@ static LOW_DEVICES: Array<Device> = Array::with_max_entries(LOW_INDEXES, 0);
 
 #[map]
 static DEVICES: HashMap<u32, Device> = HashMap::with_max_entries(MAX_DEVICES, BPF_F_NO_PREALLOC);
-
-#[map]
-static STATIONS: HashMap<u64, u32> = HashMap::with_max_entries(MAX_DEVICES, BPF_F_NO_PREALLOC);
 
 /// The maps, as the judge sees them.
 pub(crate) struct Maps;
@@ -94,7 +91,7 @@ impl Tables for Maps {
 
     #[inline(always)]
     fn claimant(&self, key: Key) -> Option<Mac> {
-        watch::claimant(key)
+        claims::claimant(key)
     }
 
     #[inline(always)]
@@ -114,14 +111,6 @@ impl Tables for Maps {
         let number = known.map_or(0, |device| u64::from_ne_bytes(device.to_bytes()));
         Device::from_bytes(number.to_ne_bytes()).map(|device| device.mac)
     }
-}
-
-/// Whether a device of this host has this hardware address: a host that speaks by another device on the
-/// same segment is no other machine.
-#[inline(always)]
-pub(crate) fn is_own(mac: Mac) -> bool {
-    // SAFETY: as in `exact`.
-    unsafe { STATIONS.get(mac.pack()) }.is_some()
 }
 
 #[inline(always)]
