@@ -503,11 +503,13 @@ fn unsafe_code_of_the_programs_is_in_adapters_alone() {
         names.sort_unstable();
         names
     };
-    let adapters = ["count", "report", "tables", "tc", "watch", "xdp"];
+    let adapters = [
+        "claims", "count", "report", "tables", "tc", "variable", "xdp",
+    ];
     let unsafes = ["unsafe {", "unsafe fn", "unsafe impl", "unsafe extern"];
     assert_eq!(with(&unsafes), adapters);
     // These are for who loads the object: names and sections.
-    let attributes = ["apart", "main", "tables", "tc", "watch", "xdp"];
+    let attributes = ["apart", "claims", "main", "report", "tables", "tc", "xdp"];
     assert_eq!(with(&["#[unsafe("]), attributes);
 }
 
