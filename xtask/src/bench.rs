@@ -11,7 +11,7 @@ use crate::{
 
 /// Builds arpguard and what measures it, and runs that; its exit status is the measurement's. The
 /// README and `docs` are written when all of it was measured in full.
-pub(crate) fn run(quick: bool, filter: Option<&str>) -> Result<ExitCode> {
+pub(crate) fn run(quick: bool, filters: &[String]) -> Result<ExitCode> {
     root::need("bench")?;
     setup::ensure()?;
     let arpguard = cargo::build_arpguard()?;
@@ -21,10 +21,11 @@ pub(crate) fn run(quick: bool, filter: Option<&str>) -> Result<ExitCode> {
     if quick {
         measure.arg("--quick");
     }
-    match filter {
-        Some(filter) => _ = measure.args(["--filter", filter]),
-        None if !quick => _ = measure.arg("--write").arg(cargo::workspace_root()?),
-        None => {}
+    for filter in filters {
+        measure.args(["--filter", filter]);
+    }
+    if filters.is_empty() && !quick {
+        measure.arg("--write").arg(cargo::workspace_root()?);
     }
     let status = measure
         .status()

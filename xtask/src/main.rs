@@ -44,9 +44,10 @@ enum Verb {
         /// Take under a minute, with fewer rounds and addresses, and write nothing.
         #[arg(long)]
         quick: bool,
-        /// Measure only what has this in `section/name`, as `drop/arpguard native`, and write
-        /// nothing.
-        filter: Option<String>,
+        /// Measure only what has one of these in `section/name`, as `drop/arpguard native`, and
+        /// write nothing.
+        #[arg(value_name = "FILTER")]
+        filters: Vec<String>,
     },
     /// Run every test (as root), or those about the kernel under another one (as anybody).
     Test {
@@ -100,7 +101,7 @@ fn run(verb: Verb) -> Result<ExitCode> {
             setup::run(yes, extra.collect())
         }
         Verb::Demo => demo::run(),
-        Verb::Bench { quick, filter } => bench::run(quick, filter.as_deref()),
+        Verb::Bench { quick, filters } => bench::run(quick, &filters),
         Verb::Test {
             filter,
             kernel: Some(release),
