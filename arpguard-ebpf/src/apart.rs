@@ -12,7 +12,7 @@
 //! offset of two sections for one. So none is `#[cold]`, which would put it into a section of its own.
 
 use arpguard_common::{
-    frame::Place,
+    frame::{self, Frame, Place},
     judge,
     packed::{Pending, Ruling},
     policy::{Tables as _, View},
@@ -21,10 +21,16 @@ use arpguard_common::{
 
 use crate::tables::Maps;
 
+/// [`frame::find_arp`], of whose place the verifier does not know how it was found.
+#[inline(always)]
+pub(crate) fn find_arp<F: Frame>(frame: &F) -> Option<Place> {
+    frame::find_arp(frame).map(forget)
+}
+
 /// The same place, of which the verifier knows no more than its bounds: else it would follow what comes after
 /// for each that there is.
 #[inline(always)]
-pub(crate) fn forget(place: Place) -> Place {
+fn forget(place: Place) -> Place {
     /// The bits of an offset; the next one is that of a VLAN.
     const OFFSET: usize = (Place::MAX_AT + 1).next_power_of_two() - 1;
     const ALL: usize = (OFFSET << 1) | 1;

@@ -4,7 +4,7 @@ use core::net::Ipv4Addr;
 
 use arpguard_common::{
     abi::counter,
-    frame::{self, Frame, MAX_TAGS, Place},
+    frame::{Frame, MAX_TAGS, Place},
     judge,
     policy::View,
     verdict::{Direction, Receive, Send},
@@ -31,10 +31,9 @@ const NEXT: i32 = TC_ACT_UNSPEC;
 #[inline(always)]
 pub(crate) fn receive(ctx: &TcContext) -> i32 {
     let frame = Packet(ctx);
-    let Some(place) = frame::find_arp(&frame) else {
+    let Some(place) = apart::find_arp(&frame) else {
         return NEXT;
     };
-    let place = apart::forget(place);
     let device = frame.device();
     let (raw, destination) = judge::read(&frame, place);
     let ruling = apart::received(judge::seen_from(place, device), raw, destination);
@@ -58,10 +57,9 @@ pub(crate) fn receive(ctx: &TcContext) -> i32 {
 #[inline(always)]
 pub(crate) fn send(ctx: &TcContext) -> i32 {
     let frame = Packet(ctx);
-    let Some(place) = frame::find_arp(&frame) else {
+    let Some(place) = apart::find_arp(&frame) else {
         return NEXT;
     };
-    let place = apart::forget(place);
     let device = frame.device();
     let (raw, _) = judge::read(&frame, place);
     let verdict = judge::sent(raw, &View::new(&Maps, judge::seen_from(place, device)));

@@ -3,7 +3,7 @@
 use core::net::Ipv4Addr;
 
 use arpguard_common::{
-    frame::{self, Frame, MAX_TAGS, Place, TAG_LEN},
+    frame::{Frame, MAX_TAGS, Place, TAG_LEN},
     judge,
     verdict::{Direction, Receive},
     wire::{FRAME_LEN, Mac, Raw},
@@ -27,10 +27,9 @@ use crate::{
 #[inline(always)]
 pub(crate) fn receive(ctx: &XdpContext) -> u32 {
     let frame = Packet(ctx);
-    let Some(place) = frame::find_arp(&frame) else {
+    let Some(place) = apart::find_arp(&frame) else {
         return XDP_PASS;
     };
-    let place = apart::forget(place);
     let device = ctx.ingress_ifindex() as u32;
     let (raw, destination) = judge::read(&frame, place);
     let ruling = apart::received(judge::seen_from(place, device), raw, destination);

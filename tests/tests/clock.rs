@@ -245,7 +245,7 @@ fn the_wall_clock_jumps_and_only_times_of_day_are_others() {
 fn lease(pins: &Path) -> u64 {
     let listener = MapData::from_pin(pins.join("maps").join(map::LISTENER)).unwrap();
     let listener: Array<_, [u64; Listener::WORDS]> = Map::Array(listener).try_into().unwrap();
-    listener.get(&0, 0).unwrap()[0]
+    listener.get(&0, 0).unwrap()[Listener::UNTIL_AT]
 }
 
 /// Containers may see monotonic clocks that differ from the machine's, by which the programs go.

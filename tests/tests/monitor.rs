@@ -145,7 +145,7 @@ fn wait_until(mut done: impl FnMut() -> bool) {
 fn lease(server: &Namespace) -> u64 {
     let listener = open(&pins(server), map::LISTENER);
     let listener: Array<_, [u64; Listener::WORDS]> = Map::Array(listener).try_into().unwrap();
-    listener.get(&0, 0).unwrap()[0]
+    listener.get(&0, 0).unwrap()[Listener::UNTIL_AT]
 }
 
 fn open(pins: &Path, name: &str) -> MapData {

@@ -161,11 +161,9 @@ pub(super) fn load_held() -> Result<(Maps, Programs)> {
 pub(super) fn load_over(pins: &Pins, directory: &Path) -> Result<()> {
     let pinned = MAPS.iter().map(|name| {
         let path = pins.map(name);
-        let found = sys::find(&path, Kind::Map)
+        let map = sys::open(&path, Kind::Map)
             .map_err(|cause| Error::from_cause("open a pin", path.display(), &cause))?;
-        let why = "it is gone";
-        let gone = || Error::new("open a pin", path.display(), why);
-        Ok((*name, found.ok_or_else(gone)?))
+        Ok((*name, map))
     });
     let mut object = parse_over(&pinned.collect::<Result<Vec<_>>>()?)?;
     load_programs(&mut object)?;
