@@ -23,3 +23,16 @@ pub fn real_server() -> (Namespace, Namespace) {
 pub fn pins(server: &Namespace) -> PathBuf {
     Pins::of(server).directory().to_owned()
 }
+
+/// Whether `address` is in a rule that is in force. Programs are attached before rules are written: who
+/// waits for an agent's first policy waits for this, and not until a device is guarded.
+pub fn hides(server: &Namespace, address: &str) -> bool {
+    server.guard("list").contains(address)
+}
+
+/// Whether programs are attached to the device of this name.
+pub fn guards(server: &Namespace, device: &str) -> bool {
+    let status = server.guard("status");
+    let mut lines = status.lines();
+    lines.any(|line| line.starts_with(&format!("{device} ")) && !line.contains("not guarded"))
+}

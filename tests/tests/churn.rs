@@ -11,22 +11,11 @@ use arpguard_tests::{
     arp::{self, Frame},
     lab::{Namespace, Port, Wire, fewer},
     running::{Agent, eventually},
-    server::real_server,
+    server::{guards, hides, real_server},
 };
 
 const CLIENT: Mac = Mac([2, 0, 0, 0, 0, 0x81]);
 const VIP: [u8; 4] = [192, 168, 18, 101];
-
-/// Whether the device of this index is guarded.
-fn guards(server: &Namespace, name: &str) -> bool {
-    let status = server.guard("status");
-    let mut lines = status.lines();
-    lines.any(|line| line.starts_with(&format!("{name} ")) && !line.contains("not guarded"))
-}
-
-fn becomes_guarded(server: &Namespace, name: &str) {
-    eventually("it is guarded", || guards(server, name));
-}
 
 /// Asks for the VIP while `act` is done, and gives what is said to that.
 fn asked_while(port: &Port, act: impl FnOnce()) -> Vec<Frame> {
@@ -62,7 +51,8 @@ fn second_device(server: &Namespace, peer: &Namespace) -> (Agent, Port) {
     );
     server.sh("ip addr add 10.0.0.10/24 dev eth1");
     let agent = Agent::start(server, &["--hide", "192.168.18.101"]);
-    becomes_guarded(server, "eth1");
+    eventually("the VIP is hidden", || hides(server, "192.168.18.101"));
+    assert!(guards(server, "eth1"));
     (agent, Port::open(peer, "eth1"))
 }
 

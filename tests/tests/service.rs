@@ -13,7 +13,7 @@ use arpguard_tests::{
     lab::{Namespace, arpguard, slower, unhurried},
     manager::Manager,
     running::{Agent, Directory, eventually},
-    server::{pins, real_server},
+    server::{hides, pins, real_server},
 };
 use nix::{
     fcntl::{Flock, FlockArg},
@@ -23,10 +23,6 @@ use nix::{
 
 const POLICY: &str = "[[hide]]\nip = \"192.168.18.101\"\n";
 const IN_FORCE: &str = "STATUS=in force: 1 address and 0 prefixes on 1 device";
-
-fn hides(server: &Namespace, address: &str) -> bool {
-    server.guard("list").contains(address)
-}
 
 /// Keeps all who write the state of `server` waiting, until it is dropped.
 fn lock(server: &Namespace) -> Flock<File> {

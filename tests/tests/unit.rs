@@ -12,7 +12,7 @@ use arpguard_tests::{
     http::fault,
     lab::{Output, arpguard},
     running::{Agent, Directory, eventually},
-    server::{pins, real_server},
+    server::{guards, pins, real_server},
 };
 use nix::sys::signal::Signal;
 
@@ -63,10 +63,7 @@ fn what_the_unit_allows_is_enough_and_what_is_pinned_outlives_it() {
     // It still sees what it has attached, when something happens.
     server.sh("ip link add eth7 type veth peer name eth8");
     eventually("all is well with another device", || {
-        let status = server.guard("status");
-        let mut lines = status.lines();
-        let line = lines.find(|line| line.starts_with("eth7 "));
-        line.is_some_and(|line| !line.contains("not guarded")) && fault(&server).is_none()
+        guards(&server, "eth7") && fault(&server).is_none()
     });
     assert!(agent.end(Signal::SIGTERM).success());
     assert!(server.guard("list").contains("192.168.18.101"));
