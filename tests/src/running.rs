@@ -45,6 +45,14 @@ impl Agent {
         line.unwrap().trim_start_matches(':').trim().to_owned()
     }
 
+    /// How many sockets it has open.
+    pub fn sockets(&self) -> usize {
+        let files = fs::read_dir(format!("/proc/{}/fd", self.0.id())).unwrap();
+        let links = files.filter_map(|file| fs::read_link(file.ok()?.path()).ok());
+        let sockets = links.filter(|link| link.to_string_lossy().starts_with("socket:"));
+        sockets.count()
+    }
+
     /// Sends it a signal, once it listens to it.
     pub fn signal(&self, signal: Signal) {
         if !matches!(signal, Signal::SIGKILL | Signal::SIGSTOP | Signal::SIGCONT) {

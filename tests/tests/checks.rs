@@ -199,13 +199,7 @@ fn devices_that_are_gone_leave_nothing_open() {
     let agent = Agent::start(&lan.server, &[]);
     let port = Port::open(&lan.client, "eth0");
     heard_until_ready(&port);
-    let sockets = || {
-        let files = fs::read_dir(format!("/proc/{}/fd", agent.id())).unwrap();
-        let links = files.filter_map(|file| fs::read_link(file.ok()?.path()).ok());
-        let sockets = links.filter(|link| link.to_string_lossy().starts_with("socket:"));
-        sockets.count()
-    };
-    let before = sockets();
+    let before = agent.sockets();
     for _ in 0..3 {
         let client = lan.client.name();
         lan.server.sh(&format!(
@@ -227,6 +221,6 @@ fn devices_that_are_gone_leave_nothing_open() {
     }
     eventually("their sockets are closed", || {
         heard_until_ready(&port);
-        sockets() <= before
+        agent.sockets() <= before
     });
 }

@@ -225,7 +225,8 @@ fn what_has_moved_is_shown_where_it_is_and_why() {
         &["--config", &policy, "--metrics", "9817"],
         &log,
     );
-    eventually("the pins", || is_at(&flux.host, "eth3"));
+    let logged = || fs::read_to_string(&log).unwrap();
+    eventually("it is in force", || logged().contains("in force"));
     let metric = |number| {
         let line = format!("arpguard_pins_moved{{device=\"eth3\",fallback=\"eth4\"}} {number}\n");
         http::get(&flux.host, "/metrics").body.contains(&line)
@@ -285,7 +286,7 @@ warning  192.168.18.100: pinned to eth3, and now on eth4
     flux.host.sh("ip link set eth3 up");
     eventually("it is back", || is_at(&flux.host, "eth3"));
     assert!(metric(0));
-    let log = fs::read_to_string(&log).unwrap();
+    let log = logged();
     for line in [
         "INFO moving 192.168.18.100 from eth3 to eth4: eth3 is down\n",
         "INFO moving 192.168.18.100 from eth4 to eth3: eth3 has held its carrier\n",
