@@ -15,6 +15,8 @@ use super::{Change, Place, maps::key};
 pub enum Write {
     /// Which tables have entries.
     Shape(Shape),
+    /// A wait until every program has ended that has begun to look before.
+    GracePeriod,
     /// A rule that is new, or new at its place, by itself.
     Rule(Place, Rule),
     /// The removal of the rule that a place has by itself.
@@ -48,6 +50,10 @@ pub struct Script {
 /// both have one. Rules are written before any is removed. The rule that a longer prefix or a
 /// device of its own prefers is written first, so that none is overruled for a moment by what it
 /// shall itself overrule; and it is removed last, so that it uncovers nothing.
+///
+/// A program looks into one table after the other, and what is written meanwhile it may find or have passed by.
+/// So a grace period comes between what it has passed by and what it may yet find: only where there
+/// are both, as it takes the kernel some ten milliseconds.
 ///
 /// Single addresses are in blocks or by themselves, as `Pool` has it. What was left half done may have
 /// an address in both; each that is among `changes` is in one of them afterwards.

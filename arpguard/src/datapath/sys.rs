@@ -74,6 +74,8 @@ struct CreateMap {
     key_size: u32,
     value_size: u32,
     entries: u32,
+    flags: u32,
+    inner: u32,
 }
 
 /// `BPF_MAP_LOOKUP_ELEM`, `BPF_MAP_UPDATE_ELEM`
@@ -285,13 +287,7 @@ pub(super) fn identify(program: &impl AsFd) -> io::Result<(u32, Tag)> {
 
 /// A map that names one device of this thread's network namespace, for as long as that is there.
 pub(super) fn create_device_map(device: u32) -> io::Result<OwnedFd> {
-    let mut attributes = CreateMap {
-        kind: bpf_map_type::BPF_MAP_TYPE_DEVMAP as u32,
-        key_size: size_of::<u32>() as u32,
-        value_size: size_of::<u32>() as u32,
-        entries: 1,
-    };
-    let map = opened(bpf(bpf_cmd::BPF_MAP_CREATE, &mut attributes)?)?;
+    let map = create_word(bpf_map_type::BPF_MAP_TYPE_DEVMAP, 0)?;
     element(&map, bpf_cmd::BPF_MAP_UPDATE_ELEM, &mut { device })?;
     Ok(map)
 }
@@ -310,6 +306,32 @@ pub(super) fn names_a_device(map: &impl AsFd) -> io::Result<bool> {
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(cause) => Err(cause),
     }
+}
+
+/// Waits for an RCU grace period: until each run of a program has ended that began before.
+///
+/// The kernel does before it returns from the update of a map of maps, so that no program still uses the
+/// former one (`maybe_wait_bpf_programs` in `kernel/bpf/syscall.c`). membarrier(2) does not where a CPU
+/// runs without a tick.
+pub(super) fn wait_for_runs() -> io::Result<()> {
+    fault::point("map/wait")?;
+    let inner = create_word(bpf_map_type::BPF_MAP_TYPE_ARRAY, 0)?;
+    let mut inner_fd = number(&inner);
+    let outer = create_word(bpf_map_type::BPF_MAP_TYPE_ARRAY_OF_MAPS, inner_fd)?;
+    element(&outer, bpf_cmd::BPF_MAP_UPDATE_ELEM, &mut inner_fd)
+}
+
+/// A map of one word, which is that of a map like `inner` where it is one of maps.
+fn create_word(kind: bpf_map_type, inner: u32) -> io::Result<OwnedFd> {
+    let mut attributes = CreateMap {
+        kind: kind as u32,
+        key_size: size_of::<u32>() as u32,
+        value_size: size_of::<u32>() as u32,
+        entries: 1,
+        flags: 0,
+        inner,
+    };
+    opened(bpf(bpf_cmd::BPF_MAP_CREATE, &mut attributes)?)
 }
 
 /// The beginning of what the kernel tells of a program or map: `T` is the one that is asked.

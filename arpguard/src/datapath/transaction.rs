@@ -104,6 +104,11 @@ fn perform(
                 maps.set_shape(shape)?;
                 continue;
             }
+            Write::GracePeriod => {
+                sys::wait_for_runs()
+                    .map_err(|cause| Error::from_cause("wait for", "the programs", &cause))?;
+                continue;
+            }
             Write::Rule(place, rule) => maps.set_rule(place, rule).map(|()| 1)?,
             Write::Removal(place) => maps.remove_rule(place).map(|()| 1)?,
             Write::Block { key, block, places } => maps.set_block(key, block).map(|()| places)?,

@@ -7,7 +7,7 @@ use std::{
 };
 
 /// A point, and the name of the ground on which a test kills there.
-const KILLED: [(&str, &str); 49] = [
+const KILLED: [(&str, &str); 50] = [
     ("address/add", "add-to"),
     ("address/remove", "del-from"),
     ("journal/create", "hide"),
@@ -40,6 +40,7 @@ const KILLED: [(&str, &str); 49] = [
     ("map/sieve", "hide-cold"),
     ("map/station", "hide"),
     ("map/terms", "pin-route"),
+    ("map/wait", "replace-pool"),
     ("pin", "hide"),
     ("pin/move", "layout"),
     ("pins/directory", "hide-cold"),

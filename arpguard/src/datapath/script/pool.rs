@@ -91,7 +91,7 @@ impl Pool {
             },
         );
         for single in joining().filter(|single| single.entry.is_some()) {
-            draft.give_way(single.place);
+            draft.remove(single.place);
         }
         let removed = || self.changes.iter().filter(|single| single.rule.is_none());
         // What a member has by itself as well goes unnoticed.

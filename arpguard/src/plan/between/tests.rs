@@ -1,4 +1,4 @@
-use std::{collections::BTreeMap, net::Ipv4Addr};
+use std::{cell::Cell, collections::BTreeMap, iter, net::Ipv4Addr};
 
 use arpguard_common::{
     abi::{Block, Book, EVERY_DEVICE, InUse, Key, Local, Rule, Shape},
@@ -36,6 +36,7 @@ impl Kernel {
     fn write(&mut self, write: Write) {
         match write {
             Write::Shape(shape) => self.shape = shape,
+            Write::GracePeriod => {}
             Write::Rule(place, rule) => {
                 self.entries.insert(place, rule);
             }
@@ -154,6 +155,76 @@ impl Tables for Kernel {
     }
 }
 
+/// The tables as they are while a frame is judged, for which others are written: those of each moment,
+/// and how many moments pass before each look.
+struct Passing<'a> {
+    moments: &'a [Kernel],
+    now: Cell<usize>,
+    paces: &'a [usize],
+    looks: Cell<usize>,
+    /// The sieve was read before it was opened, if that is what was before all of these.
+    sieve: Option<&'a Kernel>,
+}
+
+impl<'a> Passing<'a> {
+    fn through(moments: &'a [Kernel], paces: &'a [usize], sieve: Option<&'a Kernel>) -> Self {
+        let (now, looks) = (Cell::new(0), Cell::new(0));
+        Self {
+            moments,
+            now,
+            paces,
+            looks,
+            sieve,
+        }
+    }
+
+    fn look(&self) -> &Kernel {
+        let pace = self.paces[self.looks.get() % self.paces.len()];
+        self.looks.set(self.looks.get() + 1);
+        let now = (self.now.get() + pace).min(self.moments.len() - 1);
+        self.now.set(now);
+        &self.moments[now]
+    }
+}
+
+impl Tables for Passing<'_> {
+    fn in_use(&self) -> InUse {
+        self.look().in_use()
+    }
+
+    fn may_have(&self, address: Ipv4Addr) -> bool {
+        self.sieve.is_none_or(|then| {
+            let of = |(place, _): (Place, Rule)| place.prefix == address.into();
+            let entries = then.entries.iter().map(|(place, rule)| (*place, *rule));
+            entries.chain(then.members()).any(of)
+        })
+    }
+
+    fn exact(&self, key: Key) -> Option<Rule> {
+        self.look().exact(key)
+    }
+
+    fn block(&self, key: Key) -> Option<Rule> {
+        self.look().block(key)
+    }
+
+    fn prefix(&self, key: Key) -> Option<Rule> {
+        self.look().prefix(key)
+    }
+
+    fn claimant(&self, key: Key) -> Option<Mac> {
+        self.look().claimant(key)
+    }
+
+    fn local(&self, device: u32, target: Ipv4Addr) -> Option<Local> {
+        self.look().local(device, target)
+    }
+
+    fn mac(&self, device: u32) -> Option<Mac> {
+        self.look().mac(device)
+    }
+}
+
 /// Small enough that two policies often name the same, and prefixes hold one another.
 fn prefix() -> impl Strategy<Value = Ipv4Net> {
     (0_u8..8, 28_u8..=32).prop_map(|(last, length)| {
@@ -244,7 +315,47 @@ fn seen(tables: &impl Tables) -> Vec<Option<Rule>> {
     devices.flat_map(view).collect()
 }
 
-fn again_of(steps: &[Kernel], at: prop::sample::Index) -> Option<&Kernel> {
+/// The same, where each look-up is one that has just begun.
+fn seen_anew<T: Tables>(begun: impl Fn() -> T) -> Vec<Option<Rule>> {
+    let devices = EVERY_DEVICE..3;
+    let addresses = |device| (0..=POOL).map(move |last| (device, Ipv4Addr::new(10, 0, 0, last)));
+    let both = |(device, address)| {
+        let found = View::new(&begun(), device).found(address);
+        [found, View::new(&begun(), device).bound(address)]
+    };
+    devices.flat_map(addresses).flat_map(both).collect()
+}
+
+/// A frame that is judged while this is written has the rule of the one policy or of the other.
+fn check_passing(
+    before: &Kernel,
+    steps: &[Kernel],
+    script: &Script,
+    wanted: &Rules,
+    (paces, is_early): (&[usize], bool),
+) -> Result<(), TestCaseError> {
+    let (old, new) = (seen(before), seen(wanted));
+    // Where nothing is in force yet, a frame may come upon a part of it.
+    let is_first = before.rules().is_empty();
+    let moments: Vec<_> = iter::once(before).chain(steps).cloned().collect();
+    let mut begin = 0;
+    for stretch in script.writes.split(|write| *write == Write::GracePeriod) {
+        // What has begun by its last write ends in the wait.
+        let end = begin + stretch.len();
+        for start in begin..=end {
+            let sieve = (is_early && begin == 0).then_some(before);
+            let passing = || Passing::through(&moments[start..=end], paces, sieve);
+            for ((found, old), new) in seen_anew(passing).iter().zip(&old).zip(&new) {
+                let is_either = found == old || found == new;
+                prop_assert!(is_either || is_first, "{found:?}: {old:?} or {new:?}");
+            }
+        }
+        begin = end + 1;
+    }
+    Ok(())
+}
+
+fn of(steps: &[Kernel], at: prop::sample::Index) -> Option<&Kernel> {
     (!steps.is_empty()).then(|| at.get(steps))
 }
 
@@ -283,7 +394,7 @@ proptest! {
         kernel.check_tables()?;
         prop_assert_eq!(between(&wanted, &kernel.rules()), []);
         let told = script.writes.iter().map(|write| match write {
-            Write::Shape(_) => 0,
+            Write::Shape(_) | Write::GracePeriod => 0,
             Write::Rule(..) | Write::Removal(_) => 1,
             Write::Block { places, .. } => *places,
         });
@@ -300,6 +411,28 @@ proptest! {
         let mut kernel = Kernel::by_way_of(&first, &now);
         let (steps, _) = kernel.apply(&between(&now, &wanted));
         check_steps(&steps, &now, &wanted)?;
+    }
+
+    /// A frame is judged by what it finds at several moments, with no grace period between them.
+    #[test]
+    fn while_rules_are_written_a_frame_is_judged_by_the_old_one_or_the_new_one(
+        first in policy(),
+        now in policy(),
+        wanted in policy(),
+        at in any::<prop::sample::Index>(),
+        paces in vec(0_usize..6, 1..24),
+        is_early in any::<bool>(),
+    ) {
+        let mut kernel = Kernel::by_way_of(&first, &now);
+        let before = kernel.clone();
+        let (steps, script) = kernel.apply(&between(&now, &wanted));
+        check_passing(&before, &steps, &script, &wanted, (&paces, is_early))?;
+        let Some(middle) = of(&steps, at) else {
+            return Ok(());
+        };
+        let mut failed = middle.clone();
+        let (steps, script) = failed.apply(&script.undo);
+        check_passing(middle, &steps, &script, &now, (&paces, is_early))?;
     }
 
     #[test]
@@ -320,7 +453,7 @@ proptest! {
         let (steps, _) = failed.apply(&script.undo);
         check_steps(&steps, &middle, &now)?;
         // What undoes it may die as well.
-        for mut failed in steps.last().into_iter().chain(again_of(&steps, again)).cloned() {
+        for mut failed in steps.last().into_iter().chain(of(&steps, again)).cloned() {
             let middle = failed.clone();
             let (steps, _) = failed.apply(&script.undo);
             check_steps(&steps, &middle, &now)?;
@@ -350,7 +483,7 @@ fn the_rules_that_overrule_come_first_and_go_last() {
         let script = script(&changes, now.shape, |place| now.at(place), |_| None);
         let place = |write: &Write| match write {
             Write::Rule(place, _) | Write::Removal(place) => Some(*place),
-            Write::Shape(_) | Write::Block { .. } => None,
+            Write::Shape(_) | Write::Block { .. } | Write::GracePeriod => None,
         };
         script.writes.iter().filter_map(place).collect::<Vec<_>>()
     };
