@@ -80,6 +80,11 @@ impl Place {
             book: policy.book(),
         }
     }
+
+    /// The key of its entry; in a trie the length of that is the prefix's.
+    const fn key(self) -> Key {
+        Key::new(self.book, self.device, self.prefix.addr())
+    }
 }
 
 /// Whether the kernel has the bpf system call (`CONFIG_BPF_SYSCALL`).

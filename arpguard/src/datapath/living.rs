@@ -11,10 +11,7 @@ use std::{fs, path::Path};
 
 use tracing::debug;
 
-use super::{
-    bpffs::Pins,
-    sys::{self, Kind},
-};
+use super::sys::{self, Kind};
 use crate::error::{Error, Result};
 
 /// The interface index of `lo` in each namespace (`LOOPBACK_IFINDEX`).
@@ -30,17 +27,17 @@ pub(super) fn mark(path: &Path) -> Result<()> {
     sys::pin(&map, path).map_err(tried)
 }
 
-/// Removes the pins of namespaces that are gone, as far as that can be seen: those of an older
+/// Removes the pins of namespaces that are gone, beside those at `home`, as far as that can be seen: those of an older
 /// version, and of a kernel that has no cookies (before Linux 5.14), tell nothing.
 ///
 /// It is no step of what a command does: what goes wrong is left to the next one.
-pub(super) fn remove_gone(pins: &Pins) {
-    let homes = pins.home().parent().map(fs::read_dir);
-    for home in homes.into_iter().flatten().flatten().flatten() {
-        let (name, path) = (home.file_name(), home.path());
+pub(super) fn remove_gone(home: &Path) {
+    let homes = home.parent().map(fs::read_dir);
+    for other in homes.into_iter().flatten().flatten().flatten() {
+        let (name, path) = (other.file_name(), other.path());
         let cookie = name.to_str().and_then(|name| name.strip_prefix("net-"));
         let has_cookie = cookie.is_some_and(|cookie| cookie.parse::<u64>().is_ok());
-        if has_cookie && path != pins.home() && is_gone(&path) {
+        if has_cookie && path != home && is_gone(&path) {
             match fs::remove_dir_all(&path) {
                 Ok(()) => debug!("removed {}: its network namespace is gone", path.display()),
                 Err(cause) => debug!("remove {}: {cause}", path.display()),

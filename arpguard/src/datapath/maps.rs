@@ -14,6 +14,7 @@ mod terms;
 
 use std::{
     collections::BTreeMap,
+    fmt::Display,
     net::Ipv4Addr,
     os::fd::{AsFd as _, BorrowedFd, OwnedFd},
 };
@@ -47,7 +48,7 @@ pub(super) use self::{
     claims::{ClaimMap, all as claims, look_for_any},
     counters::CounterMaps,
     notes::{NOTES, Note, Notes, create_notes},
-    rules::{Parse, key, rules},
+    rules::{Parse, rules},
     source::{Source, descriptor, find, open},
     terms::all as terms,
 };
@@ -204,4 +205,13 @@ fn absent_is_fine(removed: Result<(), MapError>) -> Result<(), MapError> {
 
 pub(super) fn unreadable(name: &str, cause: &(dyn std::error::Error + 'static)) -> Error {
     Error::from_cause("read a map", name, cause)
+}
+
+fn full(prefix: impl Display, what: &str, most: u32) -> Error {
+    Error::new(
+        "write a rule",
+        prefix,
+        format!("there is room for {most} {what}, all taken"),
+    )
+    .advise("hide fewer, or make room with `arpguard unhide`")
 }

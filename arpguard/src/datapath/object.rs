@@ -118,7 +118,7 @@ pub(super) fn load(pins: &Pins) -> Result<()> {
     pins.remove_others()?;
     let loaded = load_unfinished(pins).and_then(|unfinished| pins.finish(&unfinished));
     match loaded {
-        Ok(()) => living::remove_gone(pins),
+        Ok(()) => living::remove_gone(pins.home()),
         Err(_) => pins.remove_unfinished()?,
     }
     loaded

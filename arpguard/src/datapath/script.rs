@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use arpguard_common::abi::{Block, Book, EVERY_DEVICE, Key, Rule, Shape};
 
 use self::{draft::Draft, pool::Pool};
-use super::{Change, Place, maps::key};
+use super::{Change, Place};
 
 /// One write to the maps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,7 +88,7 @@ pub fn script(
 /// Where the block is that may have a place's rule.
 fn in_block(place: Place) -> Option<Key> {
     let may_be = place.book == Book::Own && place.prefix.prefix_len() == 32;
-    may_be.then(|| key(place).of_block())
+    may_be.then(|| place.key().of_block())
 }
 
 /// Which rule wins, as [`arpguard_common::policy::View::rule`] has it: the longest prefix, and of

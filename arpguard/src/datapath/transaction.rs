@@ -147,7 +147,7 @@ impl Journal {
     }
 
     fn remember(&mut self, place: Place, rule: Option<Rule>) -> Result<()> {
-        let [a, b, c, d, e, f, g, h] = maps::key(place).to_bytes();
+        let [a, b, c, d, e, f, g, h] = place.key().to_bytes();
         let key = [a, b, c, d, e, f, g, h, place.prefix.prefix_len(), 0, 0, 0];
         let word = u64::from_ne_bytes(rule.map_or([0; 8], Rule::to_bytes));
         let entry = [word as u32, (word >> 32) as u32, 0, 0];

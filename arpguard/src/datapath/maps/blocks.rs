@@ -6,7 +6,7 @@ use arpguard_common::abi::{self, BLOCK_LEN, Block, Key, Rule, map};
 use aya::maps::{HashMap, MapData};
 use nix::errno::Errno;
 
-use super::{Bytes, Maps, absent_is_fine, rules::full, unreadable};
+use super::{Bytes, Maps, absent_is_fine, full, unreadable};
 use crate::{
     datapath::Place,
     error::{Error, Result, errno},

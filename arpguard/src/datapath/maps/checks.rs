@@ -6,7 +6,7 @@ use arpguard_common::abi::Key;
 use aya::maps::{HashMap, MapData};
 use ipnet::Ipv4Net;
 
-use super::{Maps, NO_PREALLOC, absent_is_fine, rules::key, unreadable};
+use super::{Maps, NO_PREALLOC, absent_is_fine, unreadable};
 use crate::{
     check::{Check, LONGEST},
     datapath::Place,
@@ -84,7 +84,7 @@ fn read(bytes: &CheckBytes) -> Option<Check> {
 }
 
 fn to_bytes(place: Place) -> PlaceBytes {
-    let [a, b, c, d, e, f, g, h] = key(place).to_bytes();
+    let [a, b, c, d, e, f, g, h] = place.key().to_bytes();
     [a, b, c, d, e, f, g, h, place.prefix.prefix_len(), 0, 0, 0]
 }
 

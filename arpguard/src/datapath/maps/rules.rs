@@ -1,7 +1,5 @@
 //! The tables of rules.
 
-use std::fmt::Display;
-
 use arpguard_common::{
     abi::{self, Key, Rule, Shape, map},
     policy::Tables as _,
@@ -10,7 +8,7 @@ use aya::maps::{HashMap, LpmTrie, MapData};
 use ipnet::Ipv4Net;
 use nix::errno::Errno;
 
-use super::{Bytes, Maps, absent_is_fine, blocks::members, trie_key, unreadable};
+use super::{Bytes, Maps, absent_is_fine, blocks::members, full, trie_key, unreadable};
 use crate::{
     datapath::{Place, script},
     error::{Error, Result, errno},
@@ -24,17 +22,17 @@ impl Maps {
     /// The rule at exactly this place.
     pub fn rule(&self, place: Place) -> Option<Rule> {
         let is_single = place.prefix.prefix_len() == 32;
-        let in_block = is_single.then(|| self.block(key(place))).flatten();
+        let in_block = is_single.then(|| self.block(place.key())).flatten();
         in_block.or_else(|| self.entry(place))
     }
 
     /// The rule that this place has by itself.
     pub(in crate::datapath) fn entry(&self, place: Place) -> Option<Rule> {
         let rule = if place.prefix.prefix_len() == 32 {
-            self.exact(key(place))
+            self.exact(place.key())
         } else {
             self.prefixes
-                .get(&trie_key(key(place), place.prefix), 0)
+                .get(&trie_key(place.key(), place.prefix), 0)
                 .ok()
                 .and_then(Rule::from_bytes)
         };
@@ -97,10 +95,10 @@ impl Maps {
         let bytes = rule.to_bytes();
         let written = fault::step("map/rule", || {
             if prefix.prefix_len() == 32 {
-                self.addresses.insert(key(place).to_bytes(), bytes, 0)
+                self.addresses.insert(place.key().to_bytes(), bytes, 0)
             } else {
                 self.prefixes
-                    .insert(&trie_key(key(place), prefix), bytes, 0)
+                    .insert(&trie_key(place.key(), prefix), bytes, 0)
             }
         });
         written.map_err(|cause| match errno(&cause) {
@@ -117,18 +115,13 @@ impl Maps {
         let prefix = place.prefix;
         let removed = fault::step("map/rule/remove", || {
             if prefix.prefix_len() == 32 {
-                self.addresses.remove(&key(place).to_bytes())
+                self.addresses.remove(&place.key().to_bytes())
             } else {
-                self.prefixes.remove(&trie_key(key(place), prefix))
+                self.prefixes.remove(&trie_key(place.key(), prefix))
             }
         });
         absent_is_fine(removed).map_err(|cause| Error::from_cause("remove a rule", prefix, &cause))
     }
-}
-
-/// The key of a place; in a trie its length is that of the prefix.
-pub(in crate::datapath) const fn key(place: Place) -> Key {
-    Key::new(place.book, place.device, place.prefix.addr())
 }
 
 /// All rules of two tables, which `parse` reads.
@@ -162,13 +155,4 @@ fn placed(key: Bytes, rule: Rule) -> Option<(Place, Rule)> {
         book: key.book(),
     };
     Some((place, rule))
-}
-
-pub(super) fn full(prefix: impl Display, what: &str, most: u32) -> Error {
-    Error::new(
-        "write a rule",
-        prefix,
-        format!("there is room for {most} {what}, all taken"),
-    )
-    .advise("hide fewer, or make room with `arpguard unhide`")
 }
