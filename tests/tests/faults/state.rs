@@ -25,8 +25,8 @@ const HOOKS: [&str; 9] = [
 impl Ground {
     /// All that can be seen of what is in force, without numbers that are new each time.
     pub(crate) fn state(&self) -> String {
-        let mut state = self.run("-o json list");
-        let mut status: Value = serde_json::from_str(&self.run("-o json status")).unwrap();
+        let mut state = self.look("-o json list");
+        let mut status: Value = serde_json::from_str(&self.look("-o json status")).unwrap();
         for device in status["devices"].as_array_mut().unwrap() {
             // Frames that this test has sent.
             for seen in ["counters", "claims"] {
