@@ -27,8 +27,8 @@ pub(super) fn mark(path: &Path) -> Result<()> {
     sys::pin(&map, path).map_err(tried)
 }
 
-/// Removes the pins of namespaces that are gone, beside those at `home`, as far as that can be seen: those of an older
-/// version, and of a kernel that has no cookies (before Linux 5.14), tell nothing.
+/// Removes the pins of namespaces that are gone, beside those at `home`, as far as that can be seen:
+/// those of an older version, and of a kernel that has no cookies (before Linux 5.14), tell nothing.
 ///
 /// It is no step of what a command does: what goes wrong is left to the next one.
 pub(super) fn remove_gone(home: &Path) {

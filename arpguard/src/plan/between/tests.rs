@@ -162,12 +162,12 @@ struct Passing<'a> {
     now: Cell<usize>,
     paces: &'a [usize],
     looks: Cell<usize>,
-    /// The sieve was read before it was opened, if that is what was before all of these.
-    sieve: Option<&'a Kernel>,
+    /// What there was before all of these, where the sieve is read before it is opened.
+    sieve: Option<&'a Rules>,
 }
 
 impl<'a> Passing<'a> {
-    fn through(moments: &'a [Kernel], paces: &'a [usize], sieve: Option<&'a Kernel>) -> Self {
+    fn through(moments: &'a [Kernel], paces: &'a [usize], sieve: Option<&'a Rules>) -> Self {
         let (now, looks) = (Cell::new(0), Cell::new(0));
         Self {
             moments,
@@ -193,11 +193,12 @@ impl Tables for Passing<'_> {
     }
 
     fn may_have(&self, address: Ipv4Addr) -> bool {
-        self.sieve.is_none_or(|then| {
-            let of = |(place, _): (Place, Rule)| place.prefix == address.into();
-            let entries = then.entries.iter().map(|(place, rule)| (*place, *rule));
-            entries.chain(then.members()).any(of)
-        })
+        let has = |rules: &Rules| {
+            rules
+                .iter()
+                .any(|(place, _)| place.prefix == address.into())
+        };
+        self.sieve.is_none_or(has)
     }
 
     fn exact(&self, key: Key) -> Option<Rule> {
@@ -304,26 +305,27 @@ fn policy() -> impl Strategy<Value = Rules> {
 
 /// What each device sees of each address: the rule of each book that is found.
 fn seen(tables: &impl Tables) -> Vec<Option<Rule>> {
-    let devices = EVERY_DEVICE..3;
-    let view = |device| {
+    everywhere(|device, address| {
         let view = View::new(tables, device);
-        (0..=POOL).flat_map(move |last| {
-            let address = Ipv4Addr::new(10, 0, 0, last);
-            [view.found(address), view.bound(address)]
-        })
-    };
-    devices.flat_map(view).collect()
+        [view.found(address), view.bound(address)]
+    })
 }
 
-/// The same, where each look-up is one that has just begun.
+/// The same, where each look-up is in tables of its own.
 fn seen_anew<T: Tables>(begun: impl Fn() -> T) -> Vec<Option<Rule>> {
-    let devices = EVERY_DEVICE..3;
-    let addresses = |device| (0..=POOL).map(move |last| (device, Ipv4Addr::new(10, 0, 0, last)));
-    let both = |(device, address)| {
+    everywhere(|device, address| {
         let found = View::new(&begun(), device).found(address);
         [found, View::new(&begun(), device).bound(address)]
-    };
-    devices.flat_map(addresses).flat_map(both).collect()
+    })
+}
+
+/// What is told of each address on each device.
+fn everywhere(look: impl Fn(u32, Ipv4Addr) -> [Option<Rule>; 2]) -> Vec<Option<Rule>> {
+    let devices = EVERY_DEVICE..3;
+    let addresses = |device| (0..=POOL).map(move |last| (device, Ipv4Addr::new(10, 0, 0, last)));
+    let each = devices.flat_map(addresses);
+    each.flat_map(|(device, address)| look(device, address))
+        .collect()
 }
 
 /// A frame that is judged while this is written has the rule of the one policy or of the other.
@@ -335,15 +337,16 @@ fn check_passing(
     (paces, is_early): (&[usize], bool),
 ) -> Result<(), TestCaseError> {
     let (old, new) = (seen(before), seen(wanted));
+    let then = before.rules();
     // Where nothing is in force yet, a frame may come upon a part of it.
-    let is_first = before.rules().is_empty();
+    let is_first = then.is_empty();
     let moments: Vec<_> = iter::once(before).chain(steps).cloned().collect();
     let mut begin = 0;
     for stretch in script.writes.split(|write| *write == Write::GracePeriod) {
         // What has begun by its last write ends in the wait.
         let end = begin + stretch.len();
         for start in begin..=end {
-            let sieve = (is_early && begin == 0).then_some(before);
+            let sieve = (is_early && begin == 0).then_some(&then);
             let passing = || Passing::through(&moments[start..=end], paces, sieve);
             for ((found, old), new) in seen_anew(passing).iter().zip(&old).zip(&new) {
                 let is_either = found == old || found == new;
